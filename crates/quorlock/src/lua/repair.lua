@@ -1,0 +1,29 @@
+-- Sets again what a node has lost of a lease. Sent only after a quorum was proven to hold the lease in the same
+-- round; its answer never counts towards a quorum.
+--
+-- KEYS     the lock keys
+-- ARGV[1]  token
+-- ARGV[2]  TTL in whole milliseconds
+--
+-- Replies 1 (granted: every key holds the token, and lives for at least the TTL)
+--      or 0 (denied: at least one key holds something else; nothing was changed).
+
+local missing = {}
+for i, key in ipairs(KEYS) do
+  local value = redis.pcall('GET', key)
+  if value == false then
+    missing[i] = true
+  elseif value ~= ARGV[1] then
+    return 0
+  end
+end
+
+local ttl = tonumber(ARGV[2])
+for i, key in ipairs(KEYS) do
+  if missing[i] then
+    redis.call('SET', key, ARGV[1], 'PX', ARGV[2])
+  elseif redis.call('PTTL', key) < ttl then
+    redis.call('PEXPIRE', key, ARGV[2])
+  end
+end
+return 1
