@@ -1,1 +1,82 @@
-//! Placeholder until the first floor stands.
+//! Redlock for Rust: a lock held on a majority of N independent Redis (or Valkey) nodes.
+//!
+//! ```no_run
+//! # async fn charge() {}
+//! # async fn example() -> Result<(), quorlock::Error> {
+//! use std::time::Duration;
+//!
+//! let redlock = quorlock::Redlock::builder(["redis://10.0.0.1", "redis://10.0.0.2", "redis://10.0.0.3"])
+//!     .ttl(Duration::from_secs(10))
+//!     .build()?;
+//!
+//! let guard = redlock.lock("invoice:42").await?; // waits; extended until dropped
+//! guard.run(charge()).await?; // the future is dropped when the lock is lost
+//! guard.release().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What is promised
+//!
+//! At most one valid lease per resource at a time, if the nodes do not forget and no clock runs off (G1). Dead, frozen or
+//! slow minority nodes cost no waiting (G3). Whatever does not end in a [`Guard`] leaves no key behind (G4). A guard says
+//! that it is lost before its validity ends (G5). Nobody else's key is touched (G6). Every round, wait and queue is bounded
+//! (G7). Each failure says what happened on each node (G8). `docs/safety.md` in the repository has them in full, with
+//! what is not promised: above all, a paused process does not notice that it is paused.
+//!
+//! # Features
+//!
+//! - `tls`: `rediss://` nodes, verified against the system's certificates.
+//! - `tracing`: [`TracingObserver`], which reports every event.
+
+mod attempt;
+mod background;
+mod builder;
+mod clock;
+mod entropy;
+mod error;
+mod event;
+mod fan_out;
+mod guard;
+mod held;
+mod invalid;
+mod keeper;
+mod lease;
+mod lifetime;
+mod node;
+mod observe;
+mod quorum;
+mod redis_node;
+mod redlock;
+mod report;
+mod request;
+mod resources;
+mod retry;
+mod round;
+mod script;
+mod settings;
+mod sync;
+mod token;
+mod validity;
+mod wait;
+
+#[cfg(feature = "tracing")]
+pub use crate::observe::tracing::TracingObserver;
+pub use crate::{
+    builder::Builder,
+    error::{Error, LostReason, NodeError, NodeErrorKind},
+    event::{Event, Observer},
+    guard::{Guard, Lost},
+    invalid::InvalidInput,
+    redlock::Redlock,
+    report::{NodeRelease, ReleaseReport},
+    request::{LockRequest, TryLockRequest},
+    resources::Resources,
+    retry::Retry,
+};
+
+/// What the test kit puts in the place of the operating system. No promise of stability.
+#[doc(hidden)]
+pub mod seam {
+    pub use crate::clock::{Clock, Spawner};
+    pub use crate::redis_node::{Abort, Connector, Server, Wire};
+}

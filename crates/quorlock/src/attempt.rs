@@ -1,0 +1,139 @@
+//! From a request to a guard: one round, or rounds until the wait is over. Which nodes say what is decided below.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::entropy::Entropy;
+use crate::error::Error;
+use crate::event::Event;
+use crate::fan_out::Nodes;
+use crate::guard::Guard;
+use crate::held::{Held, no_quorum};
+use crate::keeper::{self, Keeping};
+use crate::lease::Terms;
+use crate::round::{self, Missed};
+use crate::settings::Settings;
+use crate::token::Token;
+use crate::wait::{Pace, Wait};
+
+/// What every call on a handle needs.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) nodes: Arc<Nodes>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) entropy: Arc<Entropy>,
+    pub(crate) client: Uuid,
+    pub(crate) pace: Pace,
+    pub(crate) closed: AtomicBool,
+}
+
+/// A request whose input has been checked.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    pub(crate) terms: Terms,
+    pub(crate) wait_for: Option<Duration>,
+    pub(crate) max_hold: Option<Duration>,
+    pub(crate) keeping: Keeping,
+}
+
+impl Core {
+    /// Rounds until one is won or the wait is over.
+    pub(crate) async fn lock(&self, wish: &Wish) -> Result<Guard, Error> {
+        self.ready().await?;
+        let nodes = &self.nodes;
+        let mut wait = Wait::new(nodes.clock.now(), wish.wait_for);
+        let mut delays = self.settings.retry.delays(self.pace.measured(), &self.entropy);
+        loop {
+            let cap = wait.cap(wish.terms.time_limit, nodes.clock.now());
+            let missed = match self.attempt(wish, cap).await {
+                Ok(guard) => return Ok(guard),
+                Err(missed) => missed,
+            };
+            let (delay, now) = (delays.next().unwrap_or_default(), nodes.clock.now());
+            let rest = match &missed {
+                Missed::Denied { .. } => wait.after_denial(delay, now),
+                Missed::NoQuorum(_) | Missed::TooLate { .. } => wait.after_failure(delay, now),
+            };
+            let Some(rest) = rest else {
+                let waited = now.saturating_duration_since(wait.begun());
+                return Err(self.error(wish, missed, waited));
+            };
+            nodes.clock.sleep_until(crate::validity::later(now, rest)).await;
+            if self.closed.load(Ordering::SeqCst) {
+                return Err(Error::Closed);
+            }
+        }
+    }
+
+    /// One round; `None` where somebody else holds the lock or competes for it.
+    pub(crate) async fn try_lock(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
+        self.ready().await?;
+        match self.attempt(wish, wish.terms.time_limit).await {
+            Ok(guard) => Ok(Some(guard)),
+            Err(Missed::Denied { .. }) => Ok(None),
+            Err(missed) => Err(self.error(wish, missed, Duration::ZERO)),
+        }
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Error::Closed);
+        }
+        self.nodes.connect().await;
+        Ok(())
+    }
+
+    /// A fresh token for every attempt (safety.md H1).
+    async fn attempt(&self, wish: &Wish, time_limit: Duration) -> Result<Guard, Missed> {
+        let token = Token::new(self.client, self.entropy.bytes());
+        let round = round::acquire(&self.nodes, &wish.terms, token, time_limit).await;
+        let resources = wish.terms.keys.resources();
+        let audience = &self.nodes.audience;
+        match round {
+            Ok(won) => {
+                self.pace.note(won.took);
+                let (took, votes) = (won.took, won.votes);
+                let held =
+                    Held::new(&self.nodes, wish.terms.clone(), won, wish.max_hold, &self.entropy);
+                let held = Arc::new(held);
+                // From here on the guard gives the lock back, whatever happens next.
+                let guard = Guard::new(Arc::clone(&held), Arc::clone(&self.settings));
+                let keeper = keeper::keep(held, wish.keeping);
+                self.nodes.background.spawn_service(Box::pin(keeper));
+                audience.tell(|| Event::Acquired { resources: resources.clone(), took, votes });
+                Ok(guard)
+            }
+            Err(missed) => {
+                match &missed {
+                    Missed::Denied { took } => {
+                        self.pace.note(*took);
+                        audience.tell(|| Event::Denied { resources: resources.clone() });
+                    }
+                    Missed::NoQuorum(failures) => audience.tell(|| Event::AcquireFailed {
+                        resources: resources.clone(),
+                        failures: failures.clone(),
+                    }),
+                    Missed::TooLate { .. } => audience.tell(|| Event::AcquireFailed {
+                        resources: resources.clone(),
+                        failures: Vec::new(),
+                    }),
+                }
+                Err(missed)
+            }
+        }
+    }
+
+    fn error(&self, wish: &Wish, missed: Missed, waited: Duration) -> Error {
+        let resources = wish.terms.keys.resources().clone();
+        match missed {
+            Missed::Denied { .. } => Error::Held { resources, waited },
+            Missed::NoQuorum(failures) => no_quorum(&self.nodes, &wish.terms, failures),
+            Missed::TooLate { took } => {
+                Error::TooLate { resources, took, validity: wish.terms.validity.length() }
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Every setting: what it does, its default, how it fails. Does no I/O.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::attempt::Core;
+use crate::background::Background;
+use crate::clock::{Clock, Spawner, SystemClock, TokioSpawner};
+use crate::entropy::Entropy;
+use crate::error::Error;
+use crate::event::{Audience, Observer};
+use crate::fan_out::Nodes;
+use crate::node::Node;
+use crate::redis_node::{Connector, Parts, RedisNode, Sockets, parse_all};
+use crate::redlock::Redlock;
+use crate::retry::Retry;
+use crate::settings::Settings;
+use crate::validity::Validity;
+use crate::wait::Pace;
+
+/// Collects the settings of a [`Redlock`]; made by [`Redlock::builder`].
+#[must_use = "a builder does nothing until `build`"]
+#[derive(Debug)]
+pub struct Builder {
+    urls: Vec<String>,
+    settings: Settings,
+    seams: Seams,
+    audience: Audience,
+}
+
+/// What a test puts in the place of the operating system.
+#[derive(Debug)]
+struct Seams {
+    clock: Arc<dyn Clock>,
+    spawner: Arc<dyn Spawner>,
+    connector: Arc<dyn Connector>,
+    seed: Option<u64>,
+}
+
+impl Builder {
+    pub(crate) fn new(urls: Vec<String>) -> Self {
+        let seams = Seams {
+            clock: Arc::new(SystemClock),
+            spawner: Arc::new(TokioSpawner::default()),
+            connector: Arc::new(Sockets),
+            seed: None,
+        };
+        Self { urls, settings: Settings::default(), seams, audience: Audience::default() }
+    }
+
+    /// How long a lock lasts on nodes that hear nothing more of its holder; whole milliseconds. A holder that dies
+    /// blocks others for so long; a guard is extended at a third of it. Defaults to 10 s.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.settings.ttl = ttl;
+        self
+    }
+
+    /// How long one node may take to answer, in every operation. Small against the TTL: what a round waits for comes off
+    /// the validity. Defaults to a twentieth of the TTL, at least 5 ms and at most 500 ms; zero is refused.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.settings.time_limit = Some(limit);
+        self
+    }
+
+    /// The share of the TTL that the nodes' clocks may gain on this process's; it is taken off the validity, with 2 ms
+    /// more. Defaults to 0.01. A clock that chrony slews can gain 8.3% (`maxslewrate`): set 0.1 where you cannot bound
+    /// that. Refused outside of `0.0..1.0`.
+    pub fn drift_factor(mut self, factor: f64) -> Self {
+        self.settings.drift_factor = factor;
+        self
+    }
+
+    /// How a waiting lock spaces its attempts. Defaults to [`Retry::DEFAULT`]; delays of zero are refused.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.settings.retry = retry;
+        self
+    }
+
+    /// Put before every resource to make its key. Defaults to nothing, so that other Redlock libraries that lock the same
+    /// name exclude us and we them.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.settings.prefix = prefix.into();
+        self
+    }
+
+    /// Who hears what happens. Defaults to nobody.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.audience = Audience::new(Arc::new(observer));
+        self
+    }
+
+    /// Replaces the clock, the start of tasks, the sockets and the randomness: for quorlock's own test kit, without any
+    /// promise of stability.
+    #[doc(hidden)]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.seams.clock = clock;
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn spawner(mut self, spawner: Arc<dyn Spawner>) -> Self {
+        self.seams.spawner = spawner;
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.seams.connector = connector;
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seams.seed = Some(seed);
+        self
+    }
+
+    /// Checks every setting and makes the handle. Connects to nothing: that is done by the first lock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] with what is wrong; [`Error::NoRandomness`] if the operating system gives none.
+    pub fn build(self) -> Result<Redlock, Error> {
+        self.settings.check()?;
+        let addresses = parse_all(&self.urls)?;
+        let Self { settings, seams, audience, .. } = self;
+        let entropy = Arc::new(match seams.seed {
+            Some(seed) => Entropy::seeded(seed),
+            None => Entropy::system()
+                .map_err(|source| Error::NoRandomness { source: Arc::new(source) })?,
+        });
+        let client = uuid::Builder::from_random_bytes(entropy.bytes()).into_uuid();
+        let background = Background::new(seams.spawner);
+        let validity = Validity::new(settings.ttl, settings.drift_factor)?;
+        let list = addresses
+            .into_iter()
+            .map(|address| {
+                let node = RedisNode::new(Parts {
+                    address,
+                    client_name: client_name(client),
+                    time_limit: settings.time_limit_for(validity),
+                    connector: Arc::clone(&seams.connector),
+                    clock: Arc::clone(&seams.clock),
+                    entropy: Arc::clone(&entropy),
+                    background: background.clone(),
+                    audience: audience.clone(),
+                });
+                Box::new(node) as Box<dyn Node>
+            })
+            .collect();
+        let nodes = Nodes { list, clock: seams.clock, background, audience };
+        Ok(Redlock::new(Core {
+            nodes: Arc::new(nodes),
+            settings: Arc::new(settings),
+            entropy,
+            client,
+            pace: Pace::default(),
+            closed: false.into(),
+        }))
+    }
+}
+
+/// What an operator sees in `CLIENT LIST`; the tokens of this client begin with the same UUID.
+fn client_name(client: Uuid) -> String {
+    format!("quorlock:{client}")
+}

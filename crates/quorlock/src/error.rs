@@ -1,0 +1,226 @@
+//! What can go wrong, per lock and per node, and what the caller may do next (promise G8). No I/O.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::invalid::InvalidInput;
+use crate::resources::Resources;
+
+/// Why there is no lock, or no longer one.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting, a URL or a resource is unusable. Nothing was sent. Trying again does not help.
+    #[error(transparent)]
+    InvalidInput(#[from] InvalidInput),
+
+    /// Somebody else held the lock, or competed for it, until the wait was over. Whatever was taken is being given
+    /// back. Try again later, or wait longer.
+    #[error("{resources} is held by somebody else (waited {waited:?})")]
+    #[non_exhaustive]
+    Held {
+        /// What was asked for.
+        resources: Resources,
+        /// How long the call waited.
+        waited: Duration,
+    },
+
+    /// Too few nodes could answer. From an acquire: whatever was taken is being given back. From an extend: nothing
+    /// has changed, the lock is valid until its old deadline. From a release: the nodes that could not be reached
+    /// are owed the release and get it when they are back; else their keys expire. Look at the nodes.
+    #[error("no quorum for {resources}: {needed} of {total} nodes are needed; {}", list(failures))]
+    #[non_exhaustive]
+    NoQuorum {
+        /// What was asked for.
+        resources: Resources,
+        /// How many nodes make a quorum.
+        needed: usize,
+        /// How many nodes are configured.
+        total: usize,
+        /// What each node that did not go along said.
+        failures: Vec<NodeError>,
+    },
+
+    /// A quorum granted, but only after the lease was over: nothing is held, and what was taken is being given back.
+    /// The nodes are too slow for this TTL, or this process was stopped meanwhile. Try again, with a longer TTL.
+    #[error(
+        "a quorum granted {resources} too late: {took:?} for a lease that is valid for {validity:?}"
+    )]
+    #[non_exhaustive]
+    TooLate {
+        /// What was asked for.
+        resources: Resources,
+        /// From before the first byte was sent to the decision.
+        took: Duration,
+        /// What the lease would have been valid for.
+        validity: Duration,
+    },
+
+    /// The lock was held and is no longer. Somebody else may hold it now: stop, and check what was done since.
+    #[error("the lock on {resources} is lost: {reason}")]
+    #[non_exhaustive]
+    Lost {
+        /// What was held.
+        resources: Resources,
+        /// How it was lost.
+        reason: LostReason,
+    },
+
+    /// The handle was closed with [`Redlock::close`](crate::Redlock::close). Nothing was sent.
+    #[error("this handle is closed")]
+    Closed,
+
+    /// `close` ran out of time. The keys that are still owed a release expire with their TTL.
+    #[error("closed with releases still on their way to: {}", nodes.join(", "))]
+    #[non_exhaustive]
+    Undrained {
+        /// The nodes that have not confirmed every release.
+        nodes: Vec<String>,
+    },
+
+    /// The operating system gave no randomness to start from.
+    #[error("the operating system gave no randomness")]
+    #[non_exhaustive]
+    NoRandomness {
+        /// What it said.
+        source: Arc<dyn StdError + Send + Sync>,
+    },
+}
+
+fn list(failures: &[NodeError]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// How a lock was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LostReason {
+    /// Its validity is about to end, and no extend came through in time.
+    Expired,
+    /// So many nodes no longer hold it that the rest is a minority.
+    MajorityGone,
+    /// It has been held for the maximum total time.
+    MaxHold,
+    /// Its guard was released or dropped: not a loss, but the end of what [`Guard::lost`](crate::Guard::lost) waits for.
+    Released,
+}
+
+impl fmt::Display for LostReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "it could not be extended in time",
+            Self::MajorityGone => "a majority of the nodes no longer holds it",
+            Self::MaxHold => "it was held for its maximum time",
+            Self::Released => "it was released",
+        })
+    }
+}
+
+/// What one node did instead of going along.
+#[derive(Clone, Debug)]
+pub struct NodeError {
+    node: Arc<str>,
+    failure: Failure,
+}
+
+impl NodeError {
+    pub(crate) fn new(node: &Arc<str>, failure: Failure) -> Self {
+        Self { node: Arc::clone(node), failure }
+    }
+
+    /// The node, as `host:port/db`.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> NodeErrorKind {
+        self.failure.kind
+    }
+}
+
+impl fmt::Display for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.node, self.failure)
+    }
+}
+
+impl StdError for NodeError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.failure.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// The kinds of [`NodeError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NodeErrorKind {
+    /// No connection: nothing was sent. It is tried again in the background.
+    Down,
+    /// No answer within the time limit. The command may have been carried out.
+    NoAnswer,
+    /// The connection broke before the answer came. The command may have been carried out.
+    Disconnected,
+    /// The node answered with an error, or with something that is no answer to what was asked.
+    Refused,
+    /// The node holds the resource for somebody else.
+    HeldByAnother,
+    /// The node no longer holds the key of this lock.
+    KeyGone,
+}
+
+impl fmt::Display for NodeErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Down => "not connected",
+            Self::NoAnswer => "no answer within the time limit",
+            Self::Disconnected => "disconnected before it answered",
+            Self::Refused => "refused",
+            Self::HeldByAnother => "held by somebody else",
+            Self::KeyGone => "the key is gone",
+        })
+    }
+}
+
+/// A node's failure without the node's name: what a node itself reports.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    kind: NodeErrorKind,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Failure {
+    pub(crate) fn with_source(
+        kind: NodeErrorKind,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self { kind, source: Some(Arc::from(source.into())) }
+    }
+
+    pub(crate) fn kind(&self) -> NodeErrorKind {
+        self.kind
+    }
+
+    /// What lies behind it, else what it is.
+    pub(crate) fn reason(&self) -> String {
+        self.source.as_ref().map_or_else(|| self.kind.to_string(), ToString::to_string)
+    }
+}
+
+impl From<NodeErrorKind> for Failure {
+    fn from(kind: NodeErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        match &self.source {
+            Some(source) => write!(f, " ({source})"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Facts for observers: what happened, in order, as data. Where they go (logs, metrics) is the observer's choice.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{LostReason, NodeError};
+use crate::resources::Resources;
+
+/// Hears what happens inside a [`Redlock`](crate::Redlock).
+///
+/// Called on the path of the operation, sometimes while a future is being polled or a guard dropped: return soon, do
+/// not wait, do not panic.
+pub trait Observer: Send + Sync + 'static {
+    /// Takes note of one event.
+    fn observe(&self, event: &Event);
+}
+
+/// One thing that happened. Carries no token and no password.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A round was won.
+    #[non_exhaustive]
+    Acquired {
+        /// What is held now.
+        resources: Resources,
+        /// From before the first byte was sent to the decision.
+        took: Duration,
+        /// How many nodes had granted by then.
+        votes: usize,
+    },
+    /// A round was lost to somebody else; what it took is being given back.
+    #[non_exhaustive]
+    Denied {
+        /// What was asked for.
+        resources: Resources,
+    },
+    /// A round was lost to failures, or won too late; what it took is being given back.
+    #[non_exhaustive]
+    AcquireFailed {
+        /// What was asked for.
+        resources: Resources,
+        /// What each node that did not go along said.
+        failures: Vec<NodeError>,
+    },
+    /// A lease was extended.
+    #[non_exhaustive]
+    Extended {
+        /// What is held.
+        resources: Resources,
+        /// How long it is valid now.
+        valid_for: Duration,
+    },
+    /// An extend came to nothing; the old deadline stands.
+    #[non_exhaustive]
+    ExtendFailed {
+        /// What is held.
+        resources: Resources,
+        /// How long it is still valid.
+        valid_for: Duration,
+        /// What each node that did not go along said.
+        failures: Vec<NodeError>,
+    },
+    /// A node that had lost a key of a held lease was given it again.
+    #[non_exhaustive]
+    Repaired {
+        /// What is held.
+        resources: Resources,
+        /// The node.
+        node: Arc<str>,
+    },
+    /// A lease is lost.
+    #[non_exhaustive]
+    Lost {
+        /// What was held.
+        resources: Resources,
+        /// How it was lost.
+        reason: LostReason,
+    },
+    /// A release was put on every node's queue.
+    #[non_exhaustive]
+    Released {
+        /// What was held.
+        resources: Resources,
+    },
+    /// A node is connected.
+    #[non_exhaustive]
+    NodeConnected {
+        /// The node.
+        node: Arc<str>,
+        /// How many releases it was owed, and is sent now.
+        owed: usize,
+    },
+    /// A node is down: it could not be connected, its connection broke, or it was silent for too long.
+    #[non_exhaustive]
+    NodeDown {
+        /// The node, and why.
+        error: NodeError,
+    },
+    /// The connection before this one could not be closed on the node's side (no right to `CLIENT KILL` or to
+    /// `INFO`), so that commands may still arrive on it: owed releases are sent once more after their TTL.
+    #[non_exhaustive]
+    OldConnectionLeft {
+        /// The node.
+        node: Arc<str>,
+    },
+    /// A node is owed so many releases that the oldest was forgotten; its key expires by itself.
+    #[non_exhaustive]
+    OwedReleaseDropped {
+        /// The node.
+        node: Arc<str>,
+    },
+}
+
+/// The observer of a handle, or nobody.
+#[derive(Clone, Default)]
+pub(crate) struct Audience(Option<Arc<dyn Observer>>);
+
+impl Audience {
+    pub(crate) fn new(observer: Arc<dyn Observer>) -> Self {
+        Self(Some(observer))
+    }
+
+    /// Tells the observer; makes the event only where there is one.
+    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
+        if let Some(observer) = &self.0 {
+            observer.observe(&event());
+        }
+    }
+}
+
+impl fmt::Debug for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Audience(1)" } else { "Audience(0)" })
+    }
+}

@@ -1,0 +1,146 @@
+//! Asks all nodes at once and hands over the replies as they come. What is asked, and when it is enough, is decided above.
+
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+
+use crate::background::Background;
+use crate::clock::Clock;
+use crate::event::Audience;
+use crate::node::{Node, NodeSet, Question, Reply};
+use crate::quorum::{Tally, quorum};
+
+/// All configured nodes, and what every round needs beside them.
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    pub(crate) list: Vec<Box<dyn Node>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) background: Background,
+    pub(crate) audience: Audience,
+}
+
+impl Nodes {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn quorum(&self) -> usize {
+        quorum(self.list.len())
+    }
+
+    pub(crate) fn all(&self) -> NodeSet {
+        NodeSet::first(self.list.len())
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        Tally::new(self.list.len())
+    }
+
+    /// Puts the question onto the queue of each of `which` before it returns.
+    pub(crate) fn ask(self: &Arc<Self>, which: NodeSet, question: Question) -> FanOut {
+        let question = Arc::new(question);
+        let pending = self
+            .list
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| which.contains(*index))
+            .map(|(index, node)| Answer { index, reply: node.ask(Arc::clone(&question)) })
+            .collect();
+        FanOut { nodes: Arc::clone(self), pending }
+    }
+
+    /// Waits until a quorum is connected for the first time, or every first attempt to connect has ended.
+    ///
+    /// Taken before the start of a round, so that connecting does not eat the validity of a short TTL.
+    pub(crate) async fn connect(&self) {
+        let mut attempts: FuturesUnordered<_> =
+            self.list.iter().map(|node| node.connected()).collect();
+        let mut connected = 0;
+        while let Some(is_connected) = attempts.next().await {
+            connected += usize::from(is_connected);
+            if connected >= self.quorum() {
+                return;
+            }
+        }
+    }
+}
+
+/// One question to many nodes, under way.
+///
+/// Every reply is waited for, if not by the caller, then in the background: dropping it leaves no command half sent.
+#[derive(Debug)]
+pub(crate) struct FanOut {
+    nodes: Arc<Nodes>,
+    pending: FuturesUnordered<Answer>,
+}
+
+impl FanOut {
+    /// The next reply, in the order of arrival; `None` when all have come.
+    pub(crate) async fn next(&mut self) -> Option<(usize, Reply)> {
+        self.pending.next().await
+    }
+
+    /// Hands replies to `hear` until it breaks, all have come, or it is `end`.
+    ///
+    /// Replies that are there count also when `end` has passed: whether they came in time is the caller's to judge.
+    pub(crate) async fn until(
+        &mut self,
+        end: Instant,
+        mut hear: impl FnMut(usize, Reply) -> ControlFlow<()>,
+    ) {
+        let mut timer = self.nodes.clock.sleep_until(end);
+        loop {
+            let reply = tokio::select! {
+                biased;
+                reply = self.pending.next() => reply,
+                () = &mut timer => None,
+            };
+            let Some((index, reply)) = reply else { return };
+            if hear(index, reply).is_break() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for FanOut {
+    fn drop(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        // The nodes go along: a connection must not be closed under a release that is on its way.
+        let nodes = Arc::clone(&self.nodes);
+        self.nodes.background.spawn(async move {
+            while pending.next().await.is_some() {}
+            drop(nodes);
+        });
+    }
+}
+
+/// One node's reply to come.
+struct Answer {
+    index: usize,
+    reply: BoxFuture<'static, Reply>,
+}
+
+impl Future for Answer {
+    type Output = (usize, Reply);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let index = self.index;
+        self.reply.as_mut().poll(cx).map(|reply| (index, reply))
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("index", &self.index).finish_non_exhaustive()
+    }
+}

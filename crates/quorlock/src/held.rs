@@ -1,0 +1,164 @@
+//! A held lease with the nodes that hold it: extending it and giving it back. When that is done is decided above.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::entropy::Entropy;
+use crate::error::{Error, LostReason};
+use crate::event::Event;
+use crate::fan_out::{FanOut, Nodes};
+use crate::lease::Terms;
+use crate::lifetime::Lifetime;
+use crate::node::NodeSet;
+use crate::report::ReleaseReport;
+use crate::round::{self, NotKept, Won};
+use crate::sync::lock;
+use crate::token::Token;
+use crate::validity::{Validity, later};
+
+/// What a guard owns and its keeper works on.
+#[derive(Debug)]
+pub(crate) struct Held {
+    nodes: Arc<Nodes>,
+    terms: Terms,
+    token: Arc<Token>,
+    pub(crate) life: Arc<Lifetime>,
+    pub(crate) entropy: Arc<Entropy>,
+    footprint: Mutex<Footprint>,
+}
+
+/// What a release has to cover.
+#[derive(Clone, Copy, Debug)]
+struct Footprint {
+    /// The nodes that hold the keys or may hold them.
+    touched: NodeSet,
+    /// The longest TTL that any key was set to.
+    ttl: Duration,
+}
+
+impl Held {
+    pub(crate) fn new(
+        nodes: &Arc<Nodes>,
+        terms: Terms,
+        won: Won,
+        max_hold: Option<Duration>,
+        entropy: &Arc<Entropy>,
+    ) -> Self {
+        let hold_end = max_hold.map(|max| later(nodes.clock.now(), max));
+        let life = Lifetime::begin(
+            won.until,
+            hold_end,
+            terms.validity,
+            terms.keys.resources().clone(),
+            Arc::clone(&nodes.clock),
+            nodes.audience.clone(),
+        );
+        let footprint = Footprint { touched: won.touched, ttl: terms.validity.ttl() };
+        Self {
+            nodes: Arc::clone(nodes),
+            terms,
+            token: won.token,
+            life: Arc::new(life),
+            entropy: Arc::clone(entropy),
+            footprint: Mutex::new(footprint),
+        }
+    }
+
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.nodes.clock.now()
+    }
+
+    pub(crate) async fn sleep_until(&self, instant: Instant) {
+        self.nodes.clock.sleep_until(instant).await;
+    }
+
+    /// One extend, with the repair of nodes that have lost the keys. A failed one changes nothing about the lease.
+    ///
+    /// # Errors
+    ///
+    /// `Lost` if the lease is over; `NoQuorum` if too few nodes kept it: then the old deadline stands.
+    pub(crate) async fn extend(&self, validity: Validity) -> Result<(), Error> {
+        let old_deadline = self.life.held_until().ok_or_else(|| self.life.lost())?;
+        let terms = Terms { validity, ..self.terms.clone() };
+        self.widen(validity.ttl());
+        match round::extend(&self.nodes, &terms, &self.token, old_deadline).await {
+            Ok(kept) if self.life.extend(kept.until) => {
+                round::repair(&self.nodes, &terms, &self.token, kept);
+                let (life, audience) = (&self.life, &self.nodes.audience);
+                audience.tell(|| Event::Extended {
+                    resources: life.resources().clone(),
+                    valid_for: life.valid_for(),
+                });
+                Ok(())
+            }
+            Ok(_) => Err(self.life.lost()),
+            Err(NotKept::MajorityGone) => {
+                self.life.lose(LostReason::MajorityGone);
+                Err(self.life.lost())
+            }
+            Err(NotKept::NoQuorum(_)) if !self.life.is_valid() => Err(self.life.lost()),
+            Err(NotKept::NoQuorum(failures)) => {
+                let (life, audience) = (&self.life, &self.nodes.audience);
+                audience.tell(|| Event::ExtendFailed {
+                    resources: life.resources().clone(),
+                    valid_for: life.valid_for(),
+                    failures: failures.clone(),
+                });
+                Err(no_quorum(&self.nodes, &self.terms, failures))
+            }
+        }
+    }
+
+    /// Ends the lease and puts the release onto every node's queue before it returns. The first part says whether the
+    /// lease was still valid.
+    pub(crate) fn release(&self) -> (Result<(), LostReason>, Releasing<'_>) {
+        let was = self.life.release();
+        let Footprint { touched, ttl } = *lock(&self.footprint);
+        let asked = round::release(&self.nodes, &self.terms, &self.token, ttl, touched);
+        let resources = self.life.resources();
+        self.nodes.audience.tell(|| Event::Released { resources: resources.clone() });
+        (was, Releasing { held: self, asked, touched })
+    }
+
+    /// From now on every node may hold the keys, for at least `ttl`: an extend may repair what it finds missing.
+    fn widen(&self, ttl: Duration) {
+        let mut footprint = lock(&self.footprint);
+        footprint.touched = self.nodes.all();
+        footprint.ttl = footprint.ttl.max(ttl);
+    }
+}
+
+/// A release under way; dropped, it goes on in the background.
+#[derive(Debug)]
+pub(crate) struct Releasing<'a> {
+    held: &'a Held,
+    asked: FanOut,
+    touched: NodeSet,
+}
+
+impl Releasing<'_> {
+    pub(crate) async fn report(self) -> Result<ReleaseReport, Error> {
+        let Held { nodes, terms, .. } = self.held;
+        let report = round::released(nodes, terms, self.asked, self.touched).await;
+        report.map_err(|failures| no_quorum(nodes, terms, failures))
+    }
+}
+
+/// The error of a round that too few nodes took part in.
+pub(crate) fn no_quorum(
+    nodes: &Nodes,
+    terms: &Terms,
+    failures: Vec<crate::error::NodeError>,
+) -> Error {
+    Error::NoQuorum {
+        resources: terms.keys.resources().clone(),
+        needed: nodes.quorum(),
+        total: nodes.len(),
+        failures,
+    }
+}

@@ -1,0 +1,140 @@
+//! The seam between the rounds and one node: a question, its reply, and who answers. No connection here.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::error::{Failure, NodeErrorKind};
+use crate::resources::Keys;
+use crate::token::Token;
+
+/// As many as a [`NodeSet`] can name.
+pub(crate) const MAX_NODES: usize = 64;
+
+/// What a node is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Set every key, or none: `SET key token NX PX ttl`, for several keys a script.
+    Acquire,
+    /// Prolong every key that holds the token, or none; never shorten one.
+    Extend,
+    /// Set again what the node has lost of a lease that a quorum is proven to hold.
+    Repair,
+    /// Delete every key that holds the token.
+    Release,
+}
+
+/// One question of a round, the same for all nodes.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) verb: Verb,
+    pub(crate) keys: Keys,
+    pub(crate) token: Arc<Token>,
+    /// For a release: how long the keys may still be there.
+    pub(crate) ttl: Duration,
+}
+
+impl Question {
+    pub(crate) fn is_release(&self) -> bool {
+        self.verb == Verb::Release
+    }
+
+    /// Whether it may no longer be sent: nothing that sets a key may be queued behind a release.
+    pub(crate) fn is_revoked(&self) -> bool {
+        !self.is_release() && self.token.is_retired()
+    }
+}
+
+/// What a node answered.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// To an acquire or a repair: every key holds the token.
+    Granted,
+    /// To an acquire or a repair: somebody else's key is there.
+    Denied,
+    /// To an extend: every key holds the token, and lives for at least the TTL.
+    Kept,
+    /// To an extend: a key is gone, and none is somebody else's.
+    Missing,
+    /// To an extend: a key holds something else.
+    HeldByAnother,
+    /// To a release: how many keys were deleted, and how many hold something else.
+    Released { deleted: usize, others: usize },
+    /// No answer, or none to what was asked.
+    Failed(Failure),
+}
+
+impl Reply {
+    /// What a reply that does not fit the question is worth.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Self::Failed(failure) => failure,
+            Self::Denied | Self::HeldByAnother => NodeErrorKind::HeldByAnother.into(),
+            Self::Missing => NodeErrorKind::KeyGone.into(),
+            Self::Granted | Self::Kept | Self::Released { .. } => NodeErrorKind::Refused.into(),
+        }
+    }
+}
+
+/// One node, as the rounds see it.
+pub(crate) trait Node: fmt::Debug + Send + Sync {
+    /// `host:port/db`, without credentials.
+    fn name(&self) -> &Arc<str>;
+
+    /// Puts the question onto the node's queue before it returns, in the order of the calls; the reply comes with the
+    /// future. A question behind a [retired](Token::retire) token is not sent, unless it is a release.
+    ///
+    /// The future must be polled to its end: dropped early, it may take the command back from the queue.
+    fn ask(&self, question: Arc<Question>) -> BoxFuture<'static, Reply>;
+
+    /// Resolves once the first attempt to connect has ended, and says whether the node is connected then.
+    fn connected(&self) -> BoxFuture<'static, bool>;
+
+    /// How many releases the node has not confirmed yet.
+    fn owed(&self) -> usize;
+}
+
+/// A set of nodes by their place in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NodeSet(u64);
+
+impl NodeSet {
+    pub(crate) const EMPTY: Self = Self(0);
+
+    pub(crate) fn first(count: usize) -> Self {
+        (0..count).fold(Self::EMPTY, Self::with)
+    }
+
+    #[must_use]
+    pub(crate) fn with(self, index: usize) -> Self {
+        Self(self.0 | 1 << index)
+    }
+
+    #[must_use]
+    pub(crate) fn without(self, index: usize) -> Self {
+        Self(self.0 & !(1 << index))
+    }
+
+    pub(crate) fn contains(self, index: usize) -> bool {
+        self.0 & 1 << index != 0
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_all_nodes_holds_each_of_them() {
+        let all = NodeSet::first(MAX_NODES);
+        assert!((0..MAX_NODES).all(|i| all.contains(i)));
+        assert!(!all.without(63).contains(63));
+        assert!(NodeSet::EMPTY.with(5).without(5).is_empty());
+    }
+}

@@ -1,0 +1,158 @@
+//! Counting votes: a majority decision has three outcomes, and "not yet" is one. No futures, no commands.
+
+/// One node's answer in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vote {
+    Granted,
+    Denied,
+    /// No answer, or an error: neither yes nor no, and never counted as either.
+    Failed,
+}
+
+/// What the votes so far decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A quorum granted.
+    Won,
+    /// No quorum can come any more, and denials had a part in it: somebody holds it, or competes for it.
+    Denied,
+    /// Failures alone make a quorum impossible.
+    NoQuorum,
+    /// The votes still out can turn it either way.
+    Pending,
+}
+
+/// `n / 2 + 1` of all configured nodes, also when some are down: any two quorums share a node.
+pub(crate) const fn quorum(nodes: usize) -> usize {
+    nodes / 2 + 1
+}
+
+/// The votes of one round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tally {
+    nodes: usize,
+    granted: usize,
+    denied: usize,
+    failed: usize,
+}
+
+impl Tally {
+    pub(crate) fn new(nodes: usize) -> Self {
+        Self { nodes, granted: 0, denied: 0, failed: 0 }
+    }
+
+    pub(crate) fn record(&mut self, vote: Vote) {
+        match vote {
+            Vote::Granted => self.granted += 1,
+            Vote::Denied => self.denied += 1,
+            Vote::Failed => self.failed += 1,
+        }
+    }
+
+    /// Counts every vote that is still out as failed: the time of the round is over.
+    pub(crate) fn close(&mut self) {
+        self.failed = self.nodes - self.granted - self.denied;
+    }
+
+    pub(crate) fn granted(&self) -> usize {
+        self.granted
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        let spare = self.nodes - quorum(self.nodes);
+        if self.granted >= quorum(self.nodes) {
+            Verdict::Won
+        } else if self.failed > spare {
+            Verdict::NoQuorum
+        } else if self.denied + self.failed > spare {
+            Verdict::Denied
+        } else {
+            Verdict::Pending
+        }
+    }
+
+    /// More nodes answered "no" than a quorum can spare: the grants are proven to be a minority.
+    pub(crate) fn is_majority_gone(&self) -> bool {
+        self.denied > self.nodes - quorum(self.nodes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VOTES: [Option<Vote>; 4] =
+        [None, Some(Vote::Granted), Some(Vote::Denied), Some(Vote::Failed)];
+
+    fn every_ballot(nodes: u32) -> impl Iterator<Item = Vec<Option<Vote>>> {
+        (0..4usize.pow(nodes)).map(move |mut code| {
+            (0..nodes)
+                .map(|_| {
+                    let vote = VOTES[code % 4];
+                    code /= 4;
+                    vote
+                })
+                .collect()
+        })
+    }
+
+    fn count(ballot: &[Option<Vote>], vote: Option<Vote>) -> usize {
+        ballot.iter().filter(|v| **v == vote).count()
+    }
+
+    /// The rule said again, by what could still happen instead of by subtraction.
+    fn expected(ballot: &[Option<Vote>]) -> Verdict {
+        let majority = |votes: usize| 2 * votes > ballot.len();
+        let (granted, open) = (count(ballot, Some(Vote::Granted)), count(ballot, None));
+        if majority(granted) {
+            Verdict::Won
+        } else if majority(granted + open) {
+            Verdict::Pending
+        } else if majority(granted + open + count(ballot, Some(Vote::Denied))) {
+            Verdict::Denied
+        } else {
+            Verdict::NoQuorum
+        }
+    }
+
+    #[test]
+    fn every_ballot_of_one_to_six_nodes_is_decided_as_soon_as_it_can_be_and_no_sooner() {
+        for nodes in 1..=6 {
+            for ballot in every_ballot(nodes) {
+                let mut tally = Tally::new(nodes as usize);
+                ballot.iter().flatten().for_each(|vote| tally.record(*vote));
+                assert_eq!(tally.verdict(), expected(&ballot), "{ballot:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_closed_ballot_is_never_pending() {
+        for ballot in every_ballot(5) {
+            let mut tally = Tally::new(5);
+            ballot.iter().flatten().for_each(|vote| tally.record(*vote));
+            tally.close();
+            assert_ne!(tally.verdict(), Verdict::Pending, "{ballot:?}");
+        }
+    }
+
+    #[test]
+    fn two_quorums_always_share_a_node() {
+        for nodes in 1..=64 {
+            assert!(2 * quorum(nodes) > nodes);
+            assert!(quorum(nodes) <= nodes);
+        }
+    }
+
+    #[test]
+    fn half_of_an_even_number_is_no_quorum() {
+        let mut tally = Tally::new(4);
+        tally.record(Vote::Granted);
+        tally.record(Vote::Granted);
+        assert_eq!(tally.verdict(), Verdict::Pending);
+        tally.record(Vote::Denied);
+        tally.record(Vote::Denied);
+        assert_eq!(tally.verdict(), Verdict::Denied);
+        assert!(tally.is_majority_gone());
+    }
+}

@@ -1,0 +1,98 @@
+//! Releases that a node has not confirmed: kept until their keys have expired anyway. Sends nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::node::Question;
+use crate::validity::later;
+
+/// The most releases that one node is owed; beyond it the oldest is forgotten, and its key expires by itself.
+const MAX_OWED: usize = 4096;
+/// Redis keeps a key for up to a millisecond more than its TTL (safety.md H36); clocks run apart a little.
+pub(super) const SLACK: Duration = Duration::from_millis(100);
+
+/// What one node is owed, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    entries: BTreeMap<u64, (Arc<Question>, Instant)>,
+    next: u64,
+}
+
+impl Owed {
+    /// Notes a release before it is sent. Returns its number, and whether another had to be forgotten for it.
+    pub(super) fn add(&mut self, release: Arc<Question>, now: Instant) -> (u64, bool) {
+        let number = self.next;
+        self.next += 1;
+        let expires = later(later(now, release.ttl), SLACK);
+        while self.entries.first_entry().is_some_and(|oldest| oldest.get().1 <= now) {
+            self.entries.pop_first();
+        }
+        let full = self.entries.len() >= MAX_OWED;
+        if full {
+            self.entries.pop_first();
+        }
+        self.entries.insert(number, (release, expires));
+        (number, full)
+    }
+
+    /// The node has confirmed it.
+    pub(super) fn settle(&mut self, number: u64) {
+        self.entries.remove(&number);
+    }
+
+    /// What has to be sent on a new connection, in order.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<(u64, Arc<Question>)> {
+        self.entries.retain(|_, (_, expires)| *expires > now);
+        self.entries.iter().map(|(number, (release, _))| (*number, Arc::clone(release))).collect()
+    }
+
+    pub(super) fn count(&self, now: Instant) -> usize {
+        self.entries.values().filter(|(_, expires)| *expires > now).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::clock::{Clock, SystemClock};
+    use crate::node::Verb;
+    use crate::resources::Keys;
+    use crate::token::Token;
+
+    fn release(ttl_millis: u64) -> Arc<Question> {
+        Arc::new(Question {
+            verb: Verb::Release,
+            keys: Keys::parse("a".into(), "").unwrap(),
+            token: Arc::new(Token::new(Uuid::nil(), [0; 16])),
+            ttl: Duration::from_millis(ttl_millis),
+        })
+    }
+
+    #[test]
+    fn a_release_is_owed_until_it_is_settled_or_its_key_has_expired() {
+        let (mut owed, now) = (Owed::default(), SystemClock.now());
+        let (short, _) = owed.add(release(10), now);
+        let (long, _) = owed.add(release(60_000), now);
+        assert_eq!(owed.due(now).iter().map(|(n, _)| *n).collect::<Vec<_>>(), [short, long]);
+        let after = now + Duration::from_millis(10) + SLACK;
+        assert_eq!(owed.count(after), 1);
+        assert_eq!(owed.due(after).len(), 1);
+        owed.settle(long);
+        assert!(owed.due(now).is_empty());
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_beyond_the_bound() {
+        let (mut owed, now) = (Owed::default(), SystemClock.now());
+        for _ in 0..MAX_OWED {
+            assert!(!owed.add(release(60_000), now).1);
+        }
+        let (newest, forgot) = owed.add(release(60_000), now);
+        assert!(forgot);
+        assert_eq!(owed.count(now), MAX_OWED);
+        assert_eq!(owed.due(now).last().map(|(n, _)| *n), Some(newest));
+    }
+}

@@ -1,0 +1,140 @@
+//! The bytes under the driver: how a stream to a server is opened and closed. A seam: tests bring pipes.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::address::Server;
+
+/// How long a silent peer goes unprobed, and how long sent bytes may stay unacknowledged.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// A stream of bytes to a server.
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Wire for T {}
+
+/// Opens streams.
+pub trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// Opens a stream to `server`; once `abort` is set, closing it discards what the peer has not acknowledged.
+    fn connect(
+        &self,
+        server: Server,
+        abort: Abort,
+    ) -> BoxFuture<'static, io::Result<Box<dyn Wire>>>;
+}
+
+/// Whether a stream is to be closed with linger 0: a command that is still under way on a connection that was given up
+/// must not arrive behind what a newer connection sends (safety.md H5).
+#[derive(Clone, Debug, Default)]
+pub struct Abort(Arc<AtomicBool>);
+
+impl Abort {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Sockets of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sockets;
+
+impl Connector for Sockets {
+    fn connect(
+        &self,
+        server: Server,
+        abort: Abort,
+    ) -> BoxFuture<'static, io::Result<Box<dyn Wire>>> {
+        Box::pin(async move {
+            match server {
+                Server::Tcp { host, port } => {
+                    Ok(Box::new(TcpWire::open(&host, port, abort).await?) as Box<dyn Wire>)
+                }
+                #[cfg(feature = "tls")]
+                Server::Tls { host, port } => {
+                    let tcp = TcpWire::open(&host, port, abort).await?;
+                    Ok(Box::new(super::tls::wrap(&host, tcp).await?) as Box<dyn Wire>)
+                }
+                #[cfg(unix)]
+                Server::Unix { path } => {
+                    Ok(Box::new(tokio::net::UnixStream::connect(path).await?) as Box<dyn Wire>)
+                }
+                #[allow(unreachable_patterns, reason = "which kinds are left depends on features")]
+                other => {
+                    let what = format!("{other:?} is not supported by this build");
+                    Err(io::Error::new(io::ErrorKind::Unsupported, what))
+                }
+            }
+        })
+    }
+}
+
+/// A TCP stream that can be told to vanish.
+pub(super) struct TcpWire {
+    stream: TcpStream,
+    abort: Abort,
+}
+
+impl TcpWire {
+    async fn open(host: &str, port: u16, abort: Abort) -> io::Result<Self> {
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_keepalive(
+            &TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE),
+        )?;
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        socket.set_tcp_user_timeout(Some(KEEPALIVE))?;
+        Ok(Self { stream, abort })
+    }
+}
+
+impl Drop for TcpWire {
+    fn drop(&mut self) {
+        if self.abort.is_set() {
+            // Best effort: where it fails, the next connection kills this one by its id.
+            drop(SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)));
+        }
+    }
+}
+
+impl AsyncRead for TcpWire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for TcpWire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

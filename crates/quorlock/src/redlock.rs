@@ -1,0 +1,138 @@
+//! The handle: cheap to clone, shared by everybody who locks. No step of the algorithm lives here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::attempt::Core;
+use crate::builder::Builder;
+use crate::error::Error;
+use crate::request::{LockRequest, TryLockRequest};
+use crate::resources::Resources;
+use crate::validity::later;
+
+/// Locks on a quorum of independent Redis nodes.
+///
+/// A cheap-clone handle: clones share the nodes' connections, which are opened at the first lock and kept up in the
+/// background as long as a handle or a guard lives. Needs a tokio runtime with time and I/O.
+#[derive(Clone, Debug)]
+pub struct Redlock {
+    core: Arc<Core>,
+}
+
+impl Redlock {
+    pub(crate) fn new(core: Core) -> Self {
+        Self { core: Arc::new(core) }
+    }
+
+    /// Starts a handle on the nodes behind `urls`: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS
+    /// (feature `tls`), `unix:///path`. Each is a server of its own, not a replica of another; three or five are usual.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), quorlock::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let redlock = quorlock::Redlock::builder(["redis://10.0.0.1", "redis://10.0.0.2", "redis://10.0.0.3"])
+    ///     .ttl(Duration::from_secs(10))
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Builder {
+        Builder::new(urls.into_iter().map(Into::into).collect())
+    }
+
+    /// Asks for a lock on one resource or several, and waits while somebody else holds it. Configure the request by
+    /// chaining, then await it.
+    ///
+    /// The guard's validity counts from before the first byte was sent, and no guard is returned whose validity is over.
+    /// A lock on several resources is all or nothing. It is not reentrant: inside its own holder it waits. Waiters are
+    /// not served in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidInput`] before anything is sent. [`Error::Held`] when
+    /// [`wait_for`](LockRequest::wait_for) is over and somebody else held it last. [`Error::NoQuorum`] when too few nodes
+    /// could be reached until the limit, [`Error::TooLate`] when they answered too slowly for the TTL; what was taken is
+    /// given back in the background on every node that was or may have been asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped at any point, it leaves no key behind: what was taken or is still on its way is given back in the
+    /// background (promise G4).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(redlock: quorlock::Redlock) -> Result<(), quorlock::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let guard = redlock.lock(["stock:a", "stock:b"]).wait_for(Duration::from_secs(2)).await?;
+    /// // both are ours
+    /// guard.release().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn lock(&self, resources: impl Into<Resources>) -> LockRequest {
+        LockRequest::new(&self.core, resources.into())
+    }
+
+    /// Asks once, in one round: `None` where somebody else holds the lock, or competes for it at this moment.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`lock`](Self::lock), but for [`Error::Held`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of [`lock`](Self::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(redlock: quorlock::Redlock) -> Result<(), quorlock::Error> {
+    /// let Some(guard) = redlock.try_lock("cron:nightly").await? else {
+    ///     return Ok(()); // another machine does it
+    /// };
+    /// # drop(guard); Ok(()) }
+    /// ```
+    pub fn try_lock(&self, resources: impl Into<Resources>) -> TryLockRequest {
+        TryLockRequest::new(&self.core, resources.into())
+    }
+
+    /// Closes the handle and all its clones, and waits until every release that is under way or owed to a node has been
+    /// confirmed, for `limit` at most. Call it before the runtime ends, or releases of dropped guards may not go out.
+    ///
+    /// Guards that are still held stay valid and are kept; their releases are not waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Undrained`] with the nodes that have not confirmed within `limit`; their keys expire with the TTL.
+    ///
+    /// # Cancel safety
+    ///
+    /// The handle is closed at the first poll; dropping the future only ends the wait.
+    pub async fn close(&self, limit: Duration) -> Result<(), Error> {
+        self.core.closed.store(true, Ordering::SeqCst);
+        let nodes = &self.core.nodes;
+        let mut timer = nodes.clock.sleep_until(later(nodes.clock.now(), limit));
+        loop {
+            // Asked for before looking, so that no end of a task is missed in between.
+            let ended = nodes.background.ended();
+            let owing: Vec<String> = self.owing();
+            if owing.is_empty() && nodes.background.is_idle() {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                () = ended => {}
+                () = &mut timer => return Err(Error::Undrained { nodes: owing }),
+            }
+        }
+    }
+
+    fn owing(&self) -> Vec<String> {
+        let list = &self.core.nodes.list;
+        list.iter().filter(|node| node.owed() > 0).map(|node| node.name().to_string()).collect()
+    }
+}

@@ -1,0 +1,63 @@
+//! What a release did on each node. Data; asks nobody.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::NodeError;
+
+/// What one node made of a release.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum NodeRelease {
+    /// It held the lock, and has deleted every key of it.
+    Deleted,
+    /// A key of it was already gone: expired, lost in a restart, or never set. What was there is deleted.
+    AlreadyGone,
+    /// A key of it belongs to somebody else, and was not touched.
+    HeldByAnother,
+    /// It never held the lock, and was not asked.
+    NotHeld,
+    /// It could not be asked. It is owed the release and gets it when it is back; else its keys expire.
+    Unreachable(NodeError),
+    /// It had not answered when a quorum had; the release is on its queue.
+    Pending,
+}
+
+/// What a release did, node by node. A quorum has answered; the rest goes on in the background.
+#[derive(Clone, Debug)]
+pub struct ReleaseReport {
+    nodes: Vec<(Arc<str>, NodeRelease)>,
+}
+
+impl ReleaseReport {
+    pub(crate) fn new(nodes: Vec<(Arc<str>, NodeRelease)>) -> Self {
+        Self { nodes }
+    }
+
+    /// Every configured node (`host:port/db`), in the order in which they were given, and what it did.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (&str, &NodeRelease)> {
+        self.nodes.iter().map(|(node, release)| (&**node, release))
+    }
+
+    /// On how many nodes every key was deleted.
+    pub fn deleted(&self) -> usize {
+        self.nodes.iter().filter(|(_, release)| matches!(release, NodeRelease::Deleted)).count()
+    }
+}
+
+impl fmt::Display for ReleaseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (node, release)) in self.nodes.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { "; " })?;
+            match release {
+                NodeRelease::Deleted => write!(f, "{node}: deleted"),
+                NodeRelease::AlreadyGone => write!(f, "{node}: already gone"),
+                NodeRelease::HeldByAnother => write!(f, "{node}: held by somebody else"),
+                NodeRelease::NotHeld => write!(f, "{node}: not held"),
+                NodeRelease::Unreachable(error) => write!(f, "{error}"),
+                NodeRelease::Pending => write!(f, "{node}: not answered yet"),
+            }?;
+        }
+        Ok(())
+    }
+}

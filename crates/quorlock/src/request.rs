@@ -1,0 +1,131 @@
+//! Requests: what is wanted, by chaining, and sent when awaited. The loop behind them lives in `attempt.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::attempt::{Core, Wish};
+use crate::error::Error;
+use crate::guard::Guard;
+use crate::invalid::InvalidInput;
+use crate::keeper::Keeping;
+use crate::resources::Resources;
+
+/// What both kinds of request can be told.
+#[derive(Clone, Debug)]
+struct Wanted {
+    core: Arc<Core>,
+    resources: Resources,
+    ttl: Option<Duration>,
+    wait_for: Option<Duration>,
+    max_hold: Option<Duration>,
+    keeping: Keeping,
+}
+
+impl Wanted {
+    fn new(core: &Arc<Core>, resources: Resources) -> Self {
+        Self {
+            core: Arc::clone(core),
+            resources,
+            ttl: None,
+            wait_for: None,
+            max_hold: None,
+            keeping: Keeping::Extended,
+        }
+    }
+
+    fn check(self) -> Result<(Arc<Core>, Wish), InvalidInput> {
+        if self.max_hold.is_some_and(|max| max.is_zero()) {
+            return Err(InvalidInput::ZeroLimit { setting: "max_hold" });
+        }
+        let terms = self.core.settings.terms(self.resources, self.ttl)?;
+        let Self { core, wait_for, max_hold, keeping, .. } = self;
+        Ok((core, Wish { terms, wait_for, max_hold, keeping }))
+    }
+}
+
+macro_rules! settings_of_both {
+    () => {
+        /// How long the lock lasts on nodes that hear nothing more of its holder; whole milliseconds. Defaults to the
+        /// handle's.
+        #[must_use = "a request does nothing until it is awaited"]
+        pub fn ttl(mut self, ttl: Duration) -> Self {
+            self.0.ttl = Some(ttl);
+            self
+        }
+
+        /// The longest that the guard holds the lock in all, extends included: a watchdog of its own against work that
+        /// never ends. Told as lost like any other end. Defaults to no limit; zero is refused.
+        #[must_use = "a request does nothing until it is awaited"]
+        pub fn max_hold(mut self, max_hold: Duration) -> Self {
+            self.0.max_hold = Some(max_hold);
+            self
+        }
+
+        /// Leaves extending to the caller: the lock is lost after one TTL unless [`Guard::extend`] is called.
+        #[must_use = "a request does nothing until it is awaited"]
+        pub fn without_keeper(mut self) -> Self {
+            self.0.keeping = Keeping::OneTtl;
+            self
+        }
+    };
+}
+
+/// A lock to be waited for; made by [`Redlock::lock`](crate::Redlock::lock), sent when awaited.
+#[must_use = "a request does nothing until it is awaited"]
+#[derive(Clone, Debug)]
+pub struct LockRequest(Wanted);
+
+impl LockRequest {
+    pub(crate) fn new(core: &Arc<Core>, resources: Resources) -> Self {
+        Self(Wanted::new(core, resources))
+    }
+
+    settings_of_both!();
+
+    /// How long to wait at most, whether the lock is held by somebody else or too few nodes can be reached. Zero asks
+    /// once. Defaults to no limit while it is held, and to ten seconds without a quorum.
+    #[must_use = "a request does nothing until it is awaited"]
+    pub fn wait_for(mut self, limit: Duration) -> Self {
+        self.0.wait_for = Some(limit);
+        self
+    }
+}
+
+impl IntoFuture for LockRequest {
+    type Output = Result<Guard, Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (core, wish) = self.0.check()?;
+            core.lock(&wish).await
+        })
+    }
+}
+
+/// A lock to be had now or not; made by [`Redlock::try_lock`](crate::Redlock::try_lock), sent when awaited.
+#[must_use = "a request does nothing until it is awaited"]
+#[derive(Clone, Debug)]
+pub struct TryLockRequest(Wanted);
+
+impl TryLockRequest {
+    pub(crate) fn new(core: &Arc<Core>, resources: Resources) -> Self {
+        Self(Wanted::new(core, resources))
+    }
+
+    settings_of_both!();
+}
+
+impl IntoFuture for TryLockRequest {
+    type Output = Result<Option<Guard>, Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (core, wish) = self.0.check()?;
+            core.try_lock(&wish).await
+        })
+    }
+}

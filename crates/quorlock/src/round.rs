@@ -1,0 +1,311 @@
+//! One acquire, extend, repair or release, with the step numbers of the published algorithm
+//! (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>). Nothing is tried again here.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Failure, NodeError, NodeErrorKind};
+use crate::event::Event;
+use crate::fan_out::{FanOut, Nodes};
+use crate::lease::Terms;
+use crate::node::{NodeSet, Question, Reply, Verb};
+use crate::quorum::{Tally, Verdict, Vote};
+use crate::report::{NodeRelease, ReleaseReport};
+use crate::token::Token;
+use crate::validity::later;
+
+/// A round that was won: from here on somebody must give it back.
+#[derive(Debug)]
+pub(crate) struct Won {
+    pub(crate) token: Arc<Token>,
+    pub(crate) until: Instant,
+    /// The nodes that hold the key or may hold it.
+    pub(crate) touched: NodeSet,
+    pub(crate) took: Duration,
+    pub(crate) votes: usize,
+}
+
+/// Why a round was not won.
+#[derive(Debug)]
+pub(crate) enum Missed {
+    Denied { took: Duration },
+    NoQuorum(Vec<NodeError>),
+    TooLate { took: Duration },
+}
+
+/// Steps 1 to 5: asks every node at once and returns at the verdict, without waiting for stragglers.
+///
+/// Whatever was taken is given back, in the background, unless the round is won: also when this future is dropped.
+pub(crate) async fn acquire(
+    nodes: &Arc<Nodes>,
+    terms: &Terms,
+    token: Token,
+    time_limit: Duration,
+) -> Result<Won, Missed> {
+    let token = Arc::new(token);
+    let start = nodes.clock.now();
+    let deadline = terms.validity.deadline(start);
+    let mut undo = Undo::arm(nodes, terms, &token);
+    let mut asked = nodes.ask(nodes.all(), question(Verb::Acquire, terms, &token));
+    let mut ballot = Ballot::new(nodes);
+    let end = later(start, time_limit).min(deadline);
+    asked
+        .until(end, |index, reply| {
+            let failure = match reply {
+                Reply::Granted => None,
+                other => Some(other.into_failure()),
+            };
+            if failure.as_ref().is_some_and(|failure| failure.kind() == NodeErrorKind::Down) {
+                undo.spare(index);
+            }
+            ballot.record(index, failure)
+        })
+        .await;
+    let verdict = ballot.close();
+    // Step 3: the clock is read again after the majority, so that a stall in between cannot make a dead lease.
+    let now = nodes.clock.now();
+    let took = now.saturating_duration_since(start);
+    match verdict {
+        Verdict::Won if now < deadline => {
+            let touched = undo.disarm();
+            Ok(Won { token, until: deadline, touched, took, votes: ballot.tally.granted() })
+        }
+        Verdict::Won => Err(Missed::TooLate { took }),
+        Verdict::Denied => Err(Missed::Denied { took }),
+        Verdict::NoQuorum | Verdict::Pending => Err(Missed::NoQuorum(ballot.errors(nodes))),
+    }
+}
+
+/// Gives an attempt back on every node that was or may have been asked, unless disarmed (step 5).
+struct Undo<'a> {
+    nodes: &'a Arc<Nodes>,
+    terms: &'a Terms,
+    token: &'a Arc<Token>,
+    touched: NodeSet,
+}
+
+impl<'a> Undo<'a> {
+    fn arm(nodes: &'a Arc<Nodes>, terms: &'a Terms, token: &'a Arc<Token>) -> Self {
+        Self { nodes, terms, token, touched: nodes.all() }
+    }
+
+    /// Nothing was sent to this node.
+    fn spare(&mut self, index: usize) {
+        self.touched = self.touched.without(index);
+    }
+
+    fn disarm(mut self) -> NodeSet {
+        std::mem::replace(&mut self.touched, NodeSet::EMPTY)
+    }
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if !self.touched.is_empty() {
+            let ttl = self.terms.validity.ttl();
+            drop(release(self.nodes, self.terms, self.token, ttl, self.touched));
+        }
+    }
+}
+
+/// An extend that a quorum has kept, to be counted only if the lease is still held.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) until: Instant,
+    missing: NodeSet,
+    asked: FanOut,
+}
+
+/// Why an extend came to nothing. The lease itself is unharmed, but for the first.
+#[derive(Debug)]
+pub(crate) enum NotKept {
+    /// So many nodes said that they no longer hold it that no majority can.
+    MajorityGone,
+    NoQuorum(Vec<NodeError>),
+}
+
+/// Asks every node to prolong the lease, until `old_deadline` at the latest: an answer after it revives nothing (G6).
+pub(crate) async fn extend(
+    nodes: &Arc<Nodes>,
+    terms: &Terms,
+    token: &Arc<Token>,
+    old_deadline: Instant,
+) -> Result<Kept, NotKept> {
+    let start = nodes.clock.now();
+    let mut asked = nodes.ask(nodes.all(), question(Verb::Extend, terms, token));
+    let mut ballot = Ballot::new(nodes);
+    let mut missing = NodeSet::EMPTY;
+    let end = later(start, terms.time_limit).min(old_deadline);
+    asked
+        .until(end, |index, reply| {
+            if matches!(reply, Reply::Missing) {
+                missing = missing.with(index);
+            }
+            let failure = match reply {
+                Reply::Kept => None,
+                other => Some(other.into_failure()),
+            };
+            ballot.record(index, failure)
+        })
+        .await;
+    match ballot.close() {
+        Verdict::Won => Ok(Kept { until: terms.validity.deadline(start), missing, asked }),
+        _ if ballot.tally.is_majority_gone() => Err(NotKept::MajorityGone),
+        _ => Err(NotKept::NoQuorum(ballot.errors(nodes))),
+    }
+}
+
+/// Sets the lease again on nodes that have lost it, those that say so late included; in the background.
+///
+/// Only after a quorum kept it in the same round, only while that lasts, and never as a vote: a lease whose majority is
+/// gone is not brought back (G6).
+pub(crate) fn repair(nodes: &Arc<Nodes>, terms: &Terms, token: &Arc<Token>, kept: Kept) {
+    let Kept { until, missing, mut asked } = kept;
+    let (nodes, terms, token) = (Arc::clone(nodes), terms.clone(), Arc::clone(token));
+    let mut repairs = nodes.ask(missing, question(Verb::Repair, &terms, &token));
+    Arc::clone(&nodes).background.spawn(async move {
+        loop {
+            while let Some((index, reply)) = repairs.next().await {
+                if matches!(reply, Reply::Granted) {
+                    let (resources, node) = (terms.keys.resources(), nodes.list[index].name());
+                    nodes.audience.tell(|| Event::Repaired {
+                        resources: resources.clone(),
+                        node: Arc::clone(node),
+                    });
+                }
+            }
+            let Some((index, reply)) = asked.next().await else { return };
+            if matches!(reply, Reply::Missing) && nodes.clock.now() < until {
+                let late = NodeSet::EMPTY.with(index);
+                repairs = nodes.ask(late, question(Verb::Repair, &terms, &token));
+            }
+        }
+    });
+}
+
+/// Retires the token and puts the release onto the queue of each of `which` before it returns (step 5, and the end).
+///
+/// `ttl`: how long the keys may still be there.
+pub(crate) fn release(
+    nodes: &Arc<Nodes>,
+    terms: &Terms,
+    token: &Arc<Token>,
+    ttl: Duration,
+    which: NodeSet,
+) -> FanOut {
+    token.retire();
+    nodes.ask(which, Question { ttl, ..question(Verb::Release, terms, token) })
+}
+
+/// Waits until a quorum has answered a release, or cannot; the rest goes on in the background.
+///
+/// # Errors
+///
+/// What the nodes said, where too few of them answered.
+pub(crate) async fn released(
+    nodes: &Arc<Nodes>,
+    terms: &Terms,
+    mut asked: FanOut,
+    which: NodeSet,
+) -> Result<ReleaseReport, Vec<NodeError>> {
+    let mut report: Vec<_> = nodes
+        .list
+        .iter()
+        .enumerate()
+        .map(|(index, node)| {
+            let name = Arc::clone(node.name());
+            (name, if which.contains(index) { NodeRelease::Pending } else { NodeRelease::NotHeld })
+        })
+        .collect();
+    let mut ballot = Ballot::new(nodes);
+    for index in (0..nodes.len()).filter(|index| !which.contains(*index)) {
+        let _ = ballot.record(index, None);
+    }
+    let keys = terms.keys.as_slice().len();
+    let end = later(nodes.clock.now(), terms.time_limit);
+    if ballot.tally.verdict() == Verdict::Pending {
+        asked
+            .until(end, |index, reply| {
+                let (outcome, failure) = outcome_of(reply, keys, nodes.list[index].name());
+                report[index].1 = outcome;
+                ballot.record(index, failure)
+            })
+            .await;
+    }
+    match ballot.close() {
+        Verdict::Won => Ok(ReleaseReport::new(report)),
+        _ => Err(ballot.errors(nodes)),
+    }
+}
+
+fn outcome_of(reply: Reply, keys: usize, node: &Arc<str>) -> (NodeRelease, Option<Failure>) {
+    match reply {
+        Reply::Released { deleted, .. } if deleted == keys => (NodeRelease::Deleted, None),
+        Reply::Released { others: 0, .. } => (NodeRelease::AlreadyGone, None),
+        Reply::Released { .. } => (NodeRelease::HeldByAnother, None),
+        other => {
+            let failure = other.into_failure();
+            (NodeRelease::Unreachable(NodeError::new(node, failure.clone())), Some(failure))
+        }
+    }
+}
+
+fn question(verb: Verb, terms: &Terms, token: &Arc<Token>) -> Question {
+    Question { verb, keys: terms.keys.clone(), token: Arc::clone(token), ttl: terms.validity.ttl() }
+}
+
+/// The votes of a round, and what the nodes that did not go along said.
+struct Ballot {
+    tally: Tally,
+    heard: NodeSet,
+    failures: Vec<(usize, Failure)>,
+    nodes: usize,
+}
+
+impl Ballot {
+    fn new(nodes: &Nodes) -> Self {
+        Self {
+            tally: nodes.tally(),
+            heard: NodeSet::EMPTY,
+            failures: Vec::new(),
+            nodes: nodes.len(),
+        }
+    }
+
+    /// Breaks as soon as the votes decide.
+    fn record(&mut self, index: usize, failure: Option<Failure>) -> ControlFlow<()> {
+        self.heard = self.heard.with(index);
+        self.tally.record(match failure.as_ref().map(Failure::kind) {
+            None => Vote::Granted,
+            Some(NodeErrorKind::HeldByAnother | NodeErrorKind::KeyGone) => Vote::Denied,
+            Some(_) => Vote::Failed,
+        });
+        self.failures.extend(failure.map(|failure| (index, failure)));
+        match self.tally.verdict() {
+            Verdict::Pending => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    }
+
+    /// The verdict; votes that are still out are failures now, if nothing was decided without them.
+    fn close(&mut self) -> Verdict {
+        if self.tally.verdict() == Verdict::Pending {
+            self.tally.close();
+        }
+        self.tally.verdict()
+    }
+
+    fn errors(self, nodes: &Nodes) -> Vec<NodeError> {
+        let silent = (0..self.nodes)
+            .filter(|index| !self.heard.contains(*index))
+            .map(|index| (index, NodeErrorKind::NoAnswer.into()));
+        let mut failures: Vec<(usize, Failure)> =
+            self.failures.iter().cloned().chain(silent).collect();
+        failures.sort_by_key(|(index, _)| *index);
+        failures
+            .into_iter()
+            .map(|(index, failure)| NodeError::new(nodes.list[index].name(), failure))
+            .collect()
+    }
+}

@@ -1,0 +1,115 @@
+//! Questions as commands: the scripts, their hashes, and which question needs which. Replies live in `redis_node`.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, Script};
+
+use crate::node::{Question, Verb};
+
+static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/acquire.lua")));
+static EXTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/extend.lua")));
+static REPAIR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/repair.lua")));
+static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/release.lua")));
+
+/// The texts of all scripts, to be loaded on every new connection so that `EVALSHA` finds them.
+pub(crate) fn texts() -> [&'static str; 4] {
+    [
+        include_str!("lua/acquire.lua"),
+        include_str!("lua/extend.lua"),
+        include_str!("lua/repair.lua"),
+        include_str!("lua/release.lua"),
+    ]
+}
+
+/// How a script is named to the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `EVALSHA`: the node is expected to know it.
+    Hash,
+    /// `EVAL`: the node said `NOSCRIPT`; this loads it too.
+    Text,
+}
+
+/// The one command that asks `question`.
+pub(crate) fn command(question: &Question, form: Form) -> Cmd {
+    let token = question.token.as_str();
+    let ttl = question.ttl.as_millis().to_string();
+    let (text, script) = match question.verb {
+        Verb::Acquire if question.keys.as_slice().len() == 1 => {
+            let mut set = Cmd::with_capacity(6, 64 + token.len());
+            set.arg("SET").arg(&question.keys.as_slice()[0]).arg(token);
+            set.arg("NX").arg("PX").arg(ttl);
+            return set;
+        }
+        Verb::Acquire => (texts()[0], &*ACQUIRE),
+        Verb::Extend => (texts()[1], &*EXTEND),
+        Verb::Repair => (texts()[2], &*REPAIR),
+        Verb::Release => (texts()[3], &*RELEASE),
+    };
+    let mut eval = Cmd::new();
+    match form {
+        Form::Hash => eval.arg("EVALSHA").arg(script.get_hash()),
+        Form::Text => eval.arg("EVAL").arg(text),
+    };
+    eval.arg(question.keys.as_slice().len()).arg(question.keys.as_slice()).arg(token);
+    if !question.is_release() {
+        eval.arg(ttl);
+    }
+    eval
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::resources::Keys;
+    use crate::token::Token;
+
+    fn ask(verb: Verb, resources: &[&str]) -> Question {
+        Question {
+            verb,
+            keys: Keys::parse(resources.into(), "").unwrap(),
+            token: Arc::new(Token::new(Uuid::nil(), [1; 16])),
+            ttl: Duration::from_secs(10),
+        }
+    }
+
+    fn words(question: &Question, form: Form) -> Vec<String> {
+        let cmd = command(question, form);
+        let packed = String::from_utf8(cmd.get_packed_command()).unwrap();
+        packed.split("\r\n").skip(2).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn one_resource_is_taken_by_the_published_command() {
+        let question = ask(Verb::Acquire, &["a"]);
+        let token = question.token.as_str().to_owned();
+        assert_eq!(words(&question, Form::Hash), ["SET", "a", &token, "NX", "PX", "10000"]);
+    }
+
+    #[test]
+    fn several_resources_are_taken_by_one_script_call() {
+        let words = words(&ask(Verb::Acquire, &["b", "a"]), Form::Hash);
+        assert_eq!(words[0], "EVALSHA");
+        assert_eq!(words[2..5], ["2", "a", "b"]);
+        assert_eq!(words.last().unwrap(), "10000");
+    }
+
+    #[test]
+    fn a_release_carries_no_ttl() {
+        let question = ask(Verb::Release, &["a"]);
+        assert_eq!(words(&question, Form::Hash).last().unwrap(), question.token.as_str());
+    }
+
+    #[test]
+    fn a_node_that_does_not_know_a_script_is_sent_its_text() {
+        let cmd = command(&ask(Verb::Extend, &["a"]), Form::Text);
+        let packed = String::from_utf8(cmd.get_packed_command()).unwrap();
+        assert!(packed.contains("EVAL") && packed.contains("PEXPIRE"));
+        assert!(!packed.contains("EVALSHA"));
+    }
+}

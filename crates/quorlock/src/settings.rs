@@ -1,0 +1,71 @@
+//! The settings of a handle, checked, with every default in one place. How they are given lives in `builder.rs`.
+
+use std::time::Duration;
+
+use crate::invalid::InvalidInput;
+use crate::lease::Terms;
+use crate::resources::{Keys, Resources};
+use crate::retry::Retry;
+use crate::validity::{DEFAULT_DRIFT_FACTOR, Validity, check_drift_factor};
+
+/// How long a lock lasts on nodes that hear nothing more of its holder.
+pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(10);
+/// How long `lock` goes on without a quorum where no `wait_for` is set.
+pub(crate) const NO_QUORUM_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a handle was built with. Every combination that exists is usable: see [`Settings::check`].
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) ttl: Duration,
+    pub(crate) time_limit: Option<Duration>,
+    pub(crate) drift_factor: f64,
+    pub(crate) retry: Retry,
+    pub(crate) prefix: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ttl: DEFAULT_TTL,
+            time_limit: None,
+            drift_factor: DEFAULT_DRIFT_FACTOR,
+            retry: Retry::DEFAULT,
+            prefix: String::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// # Errors
+    ///
+    /// Whatever could not work: see [`InvalidInput`].
+    pub(crate) fn check(&self) -> Result<(), InvalidInput> {
+        check_drift_factor(self.drift_factor)?;
+        Validity::new(self.ttl, self.drift_factor)?;
+        if self.time_limit.is_some_and(|limit| limit.is_zero()) {
+            return Err(InvalidInput::ZeroLimit { setting: "time_limit" });
+        }
+        self.retry.check()?;
+        // A name of one byte shows whether the prefix leaves room for any, and whether it is reserved.
+        Keys::parse(Resources::from("x"), &self.prefix).map(|_| ())
+    }
+
+    /// The terms of a lock on `resources` for `ttl`, or for the TTL of the handle.
+    ///
+    /// # Errors
+    ///
+    /// A TTL or a resource that cannot be used.
+    pub(crate) fn terms(
+        &self,
+        resources: Resources,
+        ttl: Option<Duration>,
+    ) -> Result<Terms, InvalidInput> {
+        let validity = Validity::new(ttl.unwrap_or(self.ttl), self.drift_factor)?;
+        let keys = Keys::parse(resources, &self.prefix)?;
+        Ok(Terms { keys, validity, time_limit: self.time_limit_for(validity) })
+    }
+
+    pub(crate) fn time_limit_for(&self, validity: Validity) -> Duration {
+        self.time_limit.unwrap_or_else(|| validity.default_time_limit())
+    }
+}

@@ -1,0 +1,57 @@
+//! The owner's value: who asks, and a secret that is new for every attempt. Comparing it is the nodes' work.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use uuid::Uuid;
+
+/// What a lock key holds: the client's UUID, so that an operator finds the holder, and 128 random bits.
+///
+/// New for every attempt (safety.md H1): a release of an earlier attempt that comes late finds nothing of its own.
+/// Once *retired*, no node sends a command that sets a key to it: nothing that sets may be queued behind a release.
+pub(crate) struct Token {
+    client: Uuid,
+    value: String,
+    retired: AtomicBool,
+}
+
+impl Token {
+    pub(crate) fn new(client: Uuid, secret: [u8; 16]) -> Self {
+        let value = format!("{client}:{:032x}", u128::from_be_bytes(secret));
+        Self { client, value, retired: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.value
+    }
+
+    /// From here on no key is set to this token. Final.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_the_client_and_never_the_secret() {
+        let client = Uuid::from_u128(0xc11e47);
+        let token = Token::new(client, [0xab; 16]);
+        let shown = format!("{token:?}");
+        assert!(shown.contains(&client.to_string()));
+        assert!(!shown.contains("abab"));
+        assert_eq!(token.as_str(), format!("{client}:{}", "ab".repeat(16)));
+    }
+}
