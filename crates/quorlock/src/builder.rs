@@ -150,7 +150,7 @@ impl Builder {
                 Box::new(node) as Box<dyn Node>
             })
             .collect();
-        let nodes = Nodes { list, clock: seams.clock, background, audience };
+        let nodes = Nodes::new(list, seams.clock, background, audience);
         Ok(Redlock::new(Core {
             nodes: Arc::new(nodes),
             settings: Arc::new(settings),

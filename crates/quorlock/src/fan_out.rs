@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -23,9 +24,19 @@ pub(crate) struct Nodes {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) background: Background,
     pub(crate) audience: Audience,
+    connected_once: AtomicBool,
 }
 
 impl Nodes {
+    pub(crate) fn new(
+        list: Vec<Box<dyn Node>>,
+        clock: Arc<dyn Clock>,
+        background: Background,
+        audience: Audience,
+    ) -> Self {
+        Self { list, clock, background, audience, connected_once: AtomicBool::new(false) }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
@@ -59,12 +70,16 @@ impl Nodes {
     ///
     /// Taken before the start of a round, so that connecting does not eat the validity of a short TTL.
     pub(crate) async fn connect(&self) {
+        if self.connected_once.load(Ordering::Relaxed) {
+            return;
+        }
         let mut attempts: FuturesUnordered<_> =
             self.list.iter().map(|node| node.connected()).collect();
         let mut connected = 0;
         while let Some(is_connected) = attempts.next().await {
             connected += usize::from(is_connected);
             if connected >= self.quorum() {
+                self.connected_once.store(true, Ordering::Relaxed);
                 return;
             }
         }

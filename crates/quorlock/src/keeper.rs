@@ -57,3 +57,6 @@ fn retry_after(ttl: Duration) -> Duration {
 fn soon(held: &Held, low: Duration, high: Duration) -> Instant {
     later(held.now(), jittered(low, high, &held.entropy))
 }
+
+#[cfg(test)]
+mod tests;

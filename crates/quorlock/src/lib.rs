@@ -53,6 +53,8 @@ mod resources;
 mod retry;
 mod round;
 mod script;
+#[cfg(test)]
+mod scripted;
 mod settings;
 mod sync;
 mod token;

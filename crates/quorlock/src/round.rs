@@ -309,3 +309,6 @@ impl Ballot {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

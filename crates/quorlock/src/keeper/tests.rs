@@ -1,0 +1,151 @@
+//! A held lease under paused time: when it is extended, when its loss is told, and that it never comes back.
+
+use futures::FutureExt;
+
+use super::*;
+use crate::clock::{Clock, SystemClock};
+use crate::entropy::Entropy;
+use crate::error::{LostReason, NodeErrorKind};
+use crate::fan_out::Nodes;
+use crate::node::{Reply, Verb};
+use crate::round::acquire;
+use crate::scripted::{Scripted, after, nodes, terms, token};
+
+const MS: Duration = Duration::from_millis(1);
+
+async fn hold(nodes: &Arc<Nodes>, max_hold: Option<Duration>, keeping: Keeping) -> Arc<Held> {
+    let won = acquire(nodes, &terms(), token(), terms().time_limit).await.unwrap();
+    let entropy = Arc::new(Entropy::seeded(1));
+    let held = Arc::new(Held::new(nodes, terms(), won, max_hold, &entropy));
+    nodes.background.spawn_service(Box::pin(keep(Arc::clone(&held), keeping)));
+    held
+}
+
+fn silence(nodes: &[Arc<Scripted>]) {
+    nodes.iter().for_each(|node| node.plan(Verb::Extend, [None]));
+}
+
+fn extends(node: &Scripted) -> usize {
+    node.asked().iter().filter(|verb| **verb == Verb::Extend).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_kept_for_many_ttls_at_a_third_of_the_ttl_each() {
+    let (nodes, scripted) = nodes(5);
+    let held = hold(&nodes, None, Keeping::Extended).await;
+    tokio::time::sleep(terms().validity.ttl() * 20).await;
+    assert!(held.life.is_valid());
+    let count = extends(&scripted[0]);
+    assert!((60..=67).contains(&count), "{count} extends in 20 TTLs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn g5_loss_is_told_before_the_validity_ends_whatever_the_nodes_do() {
+    for moment in 0..100 {
+        let (nodes, scripted) = nodes(5);
+        let held = hold(&nodes, None, Keeping::Extended).await;
+        tokio::time::sleep(moment * 23 * MS).await;
+        silence(&scripted[..3]);
+        let lost = held.life.ended();
+        let until = async {
+            loop {
+                let until = held.life.held_until().unwrap();
+                held.sleep_until(terms().validity.notice(until)).await;
+                if held.life.held_until().is_none_or(|now| now == until) {
+                    return until;
+                }
+            }
+        };
+        let (reason, until) = tokio::join!(lost, until);
+        assert_eq!(reason, LostReason::Expired);
+        assert_eq!(SystemClock.now(), terms().validity.notice(until), "moment {moment}");
+        assert!(!held.life.is_valid());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_without_a_keeper_lasts_one_ttl() {
+    let (nodes, scripted) = nodes(3);
+    let held = hold(&nodes, None, Keeping::OneTtl).await;
+    let until = held.life.held_until().unwrap();
+    assert_eq!(held.life.ended().await, LostReason::Expired);
+    assert_eq!(SystemClock.now(), terms().validity.notice(until));
+    assert_eq!(extends(&scripted[0]), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_ends_at_its_maximum_hold_time() {
+    let (nodes, _scripted) = nodes(3);
+    let begun = SystemClock.now();
+    let held = hold(&nodes, Some(3_500 * MS), Keeping::Extended).await;
+    assert_eq!(held.life.ended().await, LostReason::MaxHold);
+    assert_eq!(SystemClock.now(), terms().validity.notice(begun + 3_500 * MS));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_extend_harms_nothing_and_is_tried_again_until_it_works() {
+    let (nodes, scripted) = nodes(3);
+    let held = hold(&nodes, None, Keeping::Extended).await;
+    let until = held.life.held_until();
+    silence(&scripted[..2]);
+    tokio::time::sleep(600 * MS).await;
+    assert_eq!(held.life.held_until(), until);
+    assert!(held.life.is_valid());
+    assert!(extends(&scripted[0]) >= 2);
+    scripted[..2].iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Kept)]));
+    tokio::time::sleep(300 * MS).await;
+    assert!(held.life.held_until() > until);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_majority_that_is_proven_gone_ends_the_lease_at_once() {
+    let (nodes, scripted) = nodes(5);
+    let held = hold(&nodes, None, Keeping::Extended).await;
+    scripted[..3].iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Missing)]));
+    let begun = SystemClock.now();
+    assert_eq!(held.life.ended().await, LostReason::MajorityGone);
+    assert!(SystemClock.now() - begun <= terms().validity.extend_after());
+    assert!(scripted.iter().all(|node| !node.asked().contains(&Verb::Repair)));
+    let lost = held.extend(terms().validity).await;
+    assert!(matches!(lost, Err(Error::Lost { reason: LostReason::MajorityGone, .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn g6_an_extend_answered_after_the_deadline_revives_nothing() {
+    let (nodes, scripted) = nodes(3);
+    let held = hold(&nodes, None, Keeping::OneTtl).await;
+    scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(40, Reply::Kept)]));
+    let until = held.life.held_until().unwrap();
+    held.sleep_until(until - 20 * MS).await;
+    let extended = held.extend(terms().validity).await;
+    assert!(matches!(extended, Err(Error::Lost { .. })), "{extended:?}");
+    tokio::time::sleep(100 * MS).await;
+    assert!(!held.life.is_valid());
+    assert_eq!(held.life.held_until(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extend_that_a_refusing_majority_answers_keeps_the_old_deadline() {
+    let (nodes, scripted) = nodes(3);
+    let held = hold(&nodes, None, Keeping::OneTtl).await;
+    let refused = || after(0, Reply::Failed(NodeErrorKind::Refused.into()));
+    scripted[..2].iter().for_each(|node| node.plan(Verb::Extend, [refused()]));
+    let until = held.life.held_until();
+    let extended = held.extend(terms().validity).await;
+    assert!(matches!(extended, Err(Error::NoQuorum { .. })));
+    assert_eq!(held.life.held_until(), until);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keeper_ends_with_the_release_and_sends_nothing_after_it() {
+    let (nodes, scripted) = nodes(3);
+    let held = hold(&nodes, None, Keeping::Extended).await;
+    let ended = held.life.ended();
+    let (was, releasing) = held.release();
+    assert!(was.is_ok());
+    releasing.report().await.unwrap();
+    assert_eq!(ended.now_or_never(), Some(LostReason::Released));
+    tokio::time::sleep(5_000 * MS).await;
+    assert!(scripted.iter().all(|node| node.asked().last() == Some(&Verb::Release)));
+    assert_eq!(Arc::strong_count(&held), 1, "the keeper's task has ended");
+}

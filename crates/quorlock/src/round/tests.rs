@@ -1,0 +1,235 @@
+//! The rounds against nodes that answer as told, under paused time: when they decide, and what they leave.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+
+use super::*;
+use crate::clock::{Clock, SystemClock};
+use crate::scripted::{Scripted, after, nodes, terms, token};
+
+const MS: Duration = Duration::from_millis(1);
+
+async fn attempt(nodes: &Arc<Nodes>) -> Result<Won, Missed> {
+    acquire(nodes, &terms(), token(), terms().time_limit).await
+}
+
+fn down() -> Reply {
+    Reply::Failed(NodeErrorKind::Down.into())
+}
+
+/// Lets everything that was started run as far as it can without time passing.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn releases(node: &Scripted) -> usize {
+    node.asked().iter().filter(|verb| **verb == Verb::Release).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn g3_a_silent_minority_costs_no_waiting() {
+    for silent in 0..=2 {
+        let (nodes, scripted) = nodes(5);
+        scripted[..silent].iter().for_each(|node| node.plan(Verb::Acquire, [None]));
+        let begun = SystemClock.now();
+        let won = attempt(&nodes).await.unwrap();
+        assert_eq!(SystemClock.now(), begun, "{silent} silent nodes");
+        assert_eq!(won.votes, 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_round_is_lost_at_once_and_given_back_on_every_node() {
+    for count in 1..=6 {
+        let (nodes, scripted) = nodes(count);
+        let spare = count - nodes.quorum();
+        let (denying, silent) = scripted.split_at(spare + 1);
+        denying.iter().for_each(|node| node.plan(Verb::Acquire, [after(0, Reply::Denied)]));
+        silent.iter().for_each(|node| node.plan(Verb::Acquire, [None]));
+        let begun = SystemClock.now();
+        assert!(matches!(attempt(&nodes).await, Err(Missed::Denied { .. })), "{count} nodes");
+        assert_eq!(SystemClock.now(), begun);
+        assert!(scripted.iter().all(|node| releases(node) == 1), "{count} nodes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_of_an_even_number_of_nodes_settles_as_denied() {
+    for count in [2, 4, 6] {
+        let (nodes, scripted) = nodes(count);
+        for node in &scripted[..count / 2] {
+            node.plan(Verb::Acquire, [after(0, Reply::Denied)]);
+        }
+        assert!(matches!(attempt(&nodes).await, Err(Missed::Denied { .. })));
+        assert!(scripted.iter().all(|node| releases(node) == 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_without_answers_ends_at_its_time_limit_and_says_who_was_silent() {
+    let (nodes, scripted) = nodes(5);
+    scripted[1..4].iter().for_each(|node| node.plan(Verb::Acquire, [None]));
+    let begun = SystemClock.now();
+    let Err(Missed::NoQuorum(errors)) = attempt(&nodes).await else { panic!("no quorum is there") };
+    assert_eq!(SystemClock.now() - begun, terms().time_limit);
+    let silent: Vec<_> = errors.iter().map(|e| (e.node().to_owned(), e.kind())).collect();
+    let expected = ["node-1", "node-2", "node-3"].map(|n| (n.to_owned(), NodeErrorKind::NoAnswer));
+    assert_eq!(silent, expected);
+    assert!(scripted.iter().all(|node| releases(node) == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_to_which_nothing_was_sent_is_sent_no_release() {
+    let (nodes, scripted) = nodes(3);
+    scripted[0].plan(Verb::Acquire, [after(0, down())]);
+    scripted[1].plan(Verb::Acquire, [after(0, down())]);
+    assert!(matches!(attempt(&nodes).await, Err(Missed::NoQuorum(_))));
+    assert_eq!(scripted.iter().map(|node| releases(node)).collect::<Vec<_>>(), [0, 0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_that_come_after_the_deadline_make_no_lease() {
+    let (nodes, scripted) = nodes(3);
+    let validity = u64::try_from(terms().validity.length().as_millis()).unwrap();
+    scripted.iter().for_each(|node| node.plan(Verb::Acquire, [after(validity, Reply::Granted)]));
+    let patient = Duration::from_secs(5);
+    let missed = acquire(&nodes, &terms(), token(), patient).await;
+    assert!(matches!(missed, Err(Missed::TooLate { .. } | Missed::NoQuorum(_))), "{missed:?}");
+    assert!(scripted.iter().all(|node| releases(node) == 1));
+}
+
+/// A client that is stopped between the question and its look at the answers, which wait in its buffers.
+#[tokio::test(start_paused = true)]
+async fn a_client_stalled_past_its_deadline_makes_no_lease_of_grants_that_wait_for_it() {
+    let (nodes, scripted) = nodes(3);
+    scripted.iter().for_each(|node| node.plan(Verb::Acquire, [after(1, Reply::Granted)]));
+    let (terms, patient) = (terms(), Duration::from_secs(5));
+    let mut round = Box::pin(acquire(&nodes, &terms, token(), patient));
+    assert!((&mut round).now_or_never().is_none());
+    tokio::time::advance(terms.validity.length()).await;
+    let missed = round.await;
+    assert!(matches!(missed, Err(Missed::TooLate { .. })), "{missed:?}");
+    assert!(scripted.iter().all(|node| releases(node) == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn g4_an_acquire_dropped_at_any_await_is_given_back() {
+    for polls in 0..6 {
+        let (nodes, scripted) = nodes(5);
+        for (i, node) in scripted.iter().enumerate() {
+            node.plan(Verb::Acquire, [after(i as u64, Reply::Granted)]);
+        }
+        let terms = terms();
+        let mut round = Box::pin(acquire(&nodes, &terms, token(), terms.time_limit));
+        let mut done = false;
+        for _ in 0..polls {
+            done |= (&mut round).now_or_never().is_some();
+            if done {
+                break;
+            }
+            tokio::time::advance(MS).await;
+        }
+        drop(round);
+        let expected = usize::from(polls > 0 && !done);
+        let seen: Vec<_> = scripted.iter().map(|node| releases(node)).collect();
+        assert_eq!(seen, [expected; 5], "after {polls} polls");
+    }
+}
+
+async fn extended(nodes: &Arc<Nodes>) -> Result<Kept, NotKept> {
+    let deadline = later(SystemClock.now(), terms().validity.length());
+    extend(nodes, &terms(), &Arc::new(token()), deadline).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extend_is_won_by_a_quorum_that_kept_it() {
+    let (nodes, scripted) = nodes(5);
+    scripted[..2].iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Missing)]));
+    assert!(extended(&nodes).await.is_ok());
+    scripted[..3].iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Missing)]));
+    assert!(matches!(extended(&nodes).await, Err(NotKept::MajorityGone)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extend_that_cannot_be_decided_says_nothing_about_the_lease() {
+    let (nodes, scripted) = nodes(5);
+    scripted[..2].iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Missing)]));
+    scripted[2].plan(Verb::Extend, [None]);
+    assert!(matches!(extended(&nodes).await, Err(NotKept::NoQuorum(errors)) if errors.len() == 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn g6_an_extend_ends_at_the_old_deadline() {
+    let (nodes, scripted) = nodes(3);
+    scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(20, Reply::Kept)]));
+    let begun = SystemClock.now();
+    let kept = extend(&nodes, &terms(), &Arc::new(token()), begun + 10 * MS).await;
+    assert!(matches!(kept, Err(NotKept::NoQuorum(_))));
+    assert_eq!(SystemClock.now() - begun, 10 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn g6_repair_follows_a_proven_majority_and_reaches_nodes_that_answer_late() {
+    let (nodes, scripted) = nodes(5);
+    scripted[0].plan(Verb::Extend, [after(0, Reply::Missing)]);
+    scripted[4].plan(Verb::Extend, [after(300, Reply::Missing)]);
+    let token = Arc::new(token());
+    let kept = extend(&nodes, &terms(), &token, later(SystemClock.now(), 900 * MS)).await.unwrap();
+    assert!(scripted.iter().all(|node| !node.asked().contains(&Verb::Repair)));
+    repair(&nodes, &terms(), &token, kept);
+    assert!(scripted[0].asked().contains(&Verb::Repair));
+    tokio::time::sleep(301 * MS).await;
+    assert!(scripted[4].asked().contains(&Verb::Repair));
+    assert!((1..4).all(|i| !scripted[i].asked().contains(&Verb::Repair)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn g6_no_node_is_repaired_once_the_extended_lease_is_over() {
+    let (nodes, scripted) = nodes(3);
+    scripted[2].plan(Verb::Extend, [after(988, Reply::Missing)]);
+    let token = Arc::new(token());
+    let kept = extend(&nodes, &terms(), &token, later(SystemClock.now(), 900 * MS)).await.unwrap();
+    repair(&nodes, &terms(), &token, kept);
+    tokio::time::sleep(2_000 * MS).await;
+    assert_eq!(scripted[2].asked(), [Verb::Extend]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_returns_when_a_quorum_has_answered_and_reports_each_node() {
+    let (nodes, scripted) = nodes(5);
+    let gone = Reply::Released { deleted: 0, others: 0 };
+    let others = Reply::Released { deleted: 0, others: 1 };
+    scripted[0].plan(Verb::Release, [after(0, gone)]);
+    scripted[1].plan(Verb::Release, [after(0, others)]);
+    scripted[3].plan(Verb::Release, [None]);
+    scripted[4].plan(Verb::Release, [None]);
+    let (token, all) = (Arc::new(token()), nodes.all());
+    let asked = release(&nodes, &terms(), &token, terms().validity.ttl(), all);
+    assert!(token.is_retired());
+    let begun = SystemClock.now();
+    let report = released(&nodes, &terms(), asked, all).await.unwrap();
+    assert_eq!(SystemClock.now(), begun);
+    assert_eq!(
+        report.to_string(),
+        "node-0: already gone; node-1: held by somebody else; node-2: deleted; \
+         node-3: not answered yet; node-4: not answered yet"
+    );
+    assert_eq!(report.deleted(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_too_few_nodes_answer_ends_at_its_time_limit() {
+    let (nodes, scripted) = nodes(3);
+    scripted[..2].iter().for_each(|node| node.plan(Verb::Release, [None]));
+    let (token, all) = (Arc::new(token()), nodes.all());
+    let asked = release(&nodes, &terms(), &token, terms().validity.ttl(), all);
+    let begun = SystemClock.now();
+    let errors = released(&nodes, &terms(), asked, all).await.unwrap_err();
+    assert_eq!(SystemClock.now() - begun, terms().time_limit);
+    assert_eq!(errors.len(), 2);
+    settle().await;
+    assert!(!nodes.background.is_idle(), "the rest goes on in the background");
+}

@@ -1,0 +1,123 @@
+//! Nodes that answer as they are told, under paused time: for the tests of the rounds and of what stands on them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::background::Background;
+use crate::clock::{SystemClock, TokioSpawner};
+use crate::event::Audience;
+use crate::fan_out::Nodes;
+use crate::lease::Terms;
+use crate::node::{Node, Question, Reply, Verb};
+use crate::resources::Keys;
+use crate::sync::lock;
+use crate::token::Token;
+use crate::validity::Validity;
+
+/// An answer, and how long it takes; `None` never comes.
+pub(crate) type Plan = Option<(Duration, Reply)>;
+
+/// A node that answers each verb as planned; the last plan of a verb stays.
+#[derive(Debug)]
+pub(crate) struct Scripted {
+    name: Arc<str>,
+    pub(crate) plans: Mutex<Vec<(Verb, VecDeque<Plan>)>>,
+    pub(crate) asked: Mutex<Vec<Verb>>,
+}
+
+impl Scripted {
+    pub(crate) fn asked(&self) -> Vec<Verb> {
+        lock(&self.asked).clone()
+    }
+
+    pub(crate) fn plan(&self, verb: Verb, plans: impl IntoIterator<Item = Plan>) {
+        let mut all = lock(&self.plans);
+        all.retain(|(planned, _)| *planned != verb);
+        all.push((verb, plans.into_iter().collect()));
+    }
+
+    fn next(&self, verb: Verb) -> Plan {
+        let mut all = lock(&self.plans);
+        let plans = all.iter_mut().find(|(planned, _)| *planned == verb);
+        match plans {
+            Some((_, plans)) if plans.len() > 1 => plans.pop_front().flatten(),
+            Some((_, plans)) => plans.front().cloned().flatten(),
+            None => default(verb),
+        }
+    }
+}
+
+/// What a healthy node that holds nothing answers, at once.
+fn default(verb: Verb) -> Plan {
+    let reply = match verb {
+        Verb::Acquire | Verb::Repair => Reply::Granted,
+        Verb::Extend => Reply::Kept,
+        Verb::Release => Reply::Released { deleted: 1, others: 0 },
+    };
+    Some((Duration::ZERO, reply))
+}
+
+#[derive(Debug)]
+struct Handle(Arc<Scripted>);
+
+impl Node for Handle {
+    fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    fn ask(&self, question: Arc<Question>) -> BoxFuture<'static, Reply> {
+        lock(&self.0.asked).push(question.verb);
+        let plan = self.0.next(question.verb);
+        Box::pin(async move {
+            match plan {
+                Some((delay, reply)) => {
+                    if !delay.is_zero() {
+                        tokio::time::sleep(delay).await;
+                    }
+                    reply
+                }
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    fn connected(&self) -> BoxFuture<'static, bool> {
+        Box::pin(std::future::ready(true))
+    }
+
+    fn owed(&self) -> usize {
+        0
+    }
+}
+
+/// `count` healthy nodes, and the handles to plan otherwise.
+pub(crate) fn nodes(count: usize) -> (Arc<Nodes>, Vec<Arc<Scripted>>) {
+    let scripted: Vec<_> = (0..count)
+        .map(|i| {
+            let name = format!("node-{i}").into();
+            Arc::new(Scripted { name, plans: Mutex::default(), asked: Mutex::default() })
+        })
+        .collect();
+    let list = scripted.iter().map(|node| Box::new(Handle(Arc::clone(node))) as Box<dyn Node>);
+    let background = Background::new(Arc::new(TokioSpawner::default()));
+    let nodes = Nodes::new(list.collect(), Arc::new(SystemClock), background, Audience::default());
+    (Arc::new(nodes), scripted)
+}
+
+/// A lock on `a` for a second: valid for 988 ms, with a time limit of 50 ms.
+pub(crate) fn terms() -> Terms {
+    let validity = Validity::new(Duration::from_secs(1), 0.01).unwrap();
+    let keys = Keys::parse("a".into(), "").unwrap();
+    Terms { keys, validity, time_limit: validity.default_time_limit() }
+}
+
+pub(crate) fn token() -> Token {
+    Token::new(uuid::Uuid::nil(), [7; 16])
+}
+
+pub(crate) fn after(ms: u64, reply: Reply) -> Plan {
+    Some((Duration::from_millis(ms), reply))
+}
