@@ -1,0 +1,134 @@
+//! The table of commands: name, arity and what it may touch. What they do lives in the files below.
+
+mod expiry;
+mod keys;
+mod server;
+mod session;
+mod text;
+
+use super::reply::Reply;
+use super::server::Server;
+use super::session::Session;
+use super::view::{Args, Outcome, View, lossy};
+
+/// What a command needs, and so who may call it.
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    /// Touches keys.
+    Data(fn(&mut View<'_>, &Args) -> Outcome),
+    /// Touches no key.
+    Plain(fn(&mut View<'_>, &Args) -> Outcome),
+    /// Touches the connection or the node, and is refused inside scripts.
+    Session(fn(&mut Server, &mut Session, &Args) -> Outcome),
+    /// Runs a script: touches keys and is refused inside scripts.
+    Script(fn(&mut Server, &mut Session, &Args) -> Outcome),
+}
+
+pub(crate) struct Command {
+    pub(crate) name: &'static str,
+    /// The number of words with the name; negative: at least so many.
+    arity: isize,
+    pub(crate) run: Run,
+}
+
+use Run::{Data, Plain, Script};
+
+const fn cmd(name: &'static str, arity: isize, run: Run) -> Command {
+    Command { name, arity, run }
+}
+
+#[rustfmt::skip]
+const COMMANDS: &[Command] = &[
+    cmd("auth", -2, Run::Session(session::auth)),
+    cmd("client", -2, Run::Session(session::client)),
+    cmd("command", -1, Plain(server::command)),
+    cmd("dbsize", 1, Data(keys::dbsize)),
+    cmd("del", -2, Data(keys::del)),
+    cmd("echo", 2, Plain(server::echo)),
+    cmd("eval", -3, Script(Server::eval)),
+    cmd("evalsha", -3, Script(Server::evalsha)),
+    cmd("exists", -2, Data(keys::exists)),
+    cmd("expire", -3, Data(expiry::expire)),
+    cmd("flushall", -1, Data(keys::flushall)),
+    cmd("flushdb", -1, Data(keys::flushdb)),
+    cmd("get", 2, Data(text::get)),
+    cmd("hello", -1, Run::Session(session::hello)),
+    cmd("incr", 2, Data(text::incr)),
+    cmd("info", -1, Plain(server::info)),
+    cmd("keys", 2, Data(keys::keys)),
+    cmd("lpush", -3, Data(text::lpush)),
+    cmd("persist", 2, Data(expiry::persist)),
+    cmd("pexpire", -3, Data(expiry::pexpire)),
+    cmd("ping", -1, Plain(server::ping)),
+    cmd("pttl", 2, Data(expiry::pttl)),
+    cmd("quit", -1, Run::Session(session::quit)),
+    cmd("scan", -2, Data(keys::scan)),
+    cmd("script", -2, Run::Session(Server::script)),
+    cmd("select", 2, Plain(server::select)),
+    cmd("set", -3, Data(text::set)),
+    cmd("time", 1, Plain(server::time)),
+    cmd("ttl", 2, Data(expiry::ttl)),
+    cmd("type", 2, Data(keys::type_)),
+];
+
+impl Command {
+    /// The command of this name, if it is known and has the right number of arguments.
+    pub(crate) fn find(args: &Args) -> Result<&'static Self, String> {
+        let found = COMMANDS.iter().find(|c| args[0].eq_ignore_ascii_case(c.name.as_bytes()));
+        match found {
+            None => Err(unknown(args)),
+            Some(command) if !command.accepts(args.len()) => {
+                Err(format!("ERR wrong number of arguments for '{}' command", command.name))
+            }
+            Some(command) => Ok(command),
+        }
+    }
+
+    fn accepts(&self, words: usize) -> bool {
+        match usize::try_from(self.arity) {
+            Ok(exactly) => words == exactly,
+            Err(_) => words >= self.arity.unsigned_abs(),
+        }
+    }
+
+    /// May be sent by a client that has not given its password.
+    pub(crate) fn needs_no_password(&self) -> bool {
+        ["auth", "hello", "quit"].contains(&self.name)
+    }
+
+    pub(crate) fn touches_keys(&self) -> bool {
+        matches!(self.run, Data(_) | Script(_))
+    }
+}
+
+/// Runs a command on behalf of a script.
+pub(crate) fn run_in_script(view: &mut View<'_>, args: &Args) -> Reply {
+    let known = COMMANDS.iter().find(|c| args[0].eq_ignore_ascii_case(c.name.as_bytes()));
+    match known {
+        None => Reply::error("ERR Unknown Redis command called from script"),
+        Some(command) if !command.accepts(args.len()) => {
+            Reply::error("ERR Wrong number of args calling Redis command from script")
+        }
+        Some(command) => match command.run {
+            Data(run) | Plain(run) => run(view, args).unwrap_or_else(Reply::Error),
+            Run::Session(_) | Script(_) => {
+                Reply::error("ERR This Redis command is not allowed from script")
+            }
+        },
+    }
+}
+
+fn unknown(args: &Args) -> String {
+    let shown: String = args[1..].iter().map(|arg| format!("'{}' ", lossy(arg))).collect();
+    format!("ERR unknown command '{}', with args beginning with: {shown}", lossy(&args[0]))
+}
+
+/// The error of a container command such as CLIENT.
+fn unknown_subcommand(args: &Args) -> String {
+    let container = lossy(&args[0]).to_uppercase();
+    format!("ERR unknown subcommand '{}'. Try {container} HELP.", lossy(&args[1]))
+}
+
+pub(crate) fn subcommand_error(args: &Args) -> Outcome {
+    Err(unknown_subcommand(args))
+}

@@ -1,0 +1,65 @@
+//! The keys of all databases, with their expiry. It reads no clock and knows no command.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// As many as a server has that nobody configured.
+pub(crate) const DATABASES: usize = 16;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Text(Vec<u8>),
+    List(VecDeque<Vec<u8>>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    /// In milliseconds since 1970.
+    pub(crate) expires_at: Option<i64>,
+}
+
+impl Entry {
+    fn is_live(&self, now_ms: i64) -> bool {
+        // The server's own rule: gone once the time lies behind, there still when it is reached.
+        self.expires_at.is_none_or(|at| now_ms <= at)
+    }
+}
+
+/// Ordered maps, so that the same run gives the same replies.
+#[derive(Debug, Default)]
+pub(crate) struct Keyspace([BTreeMap<Vec<u8>, Entry>; DATABASES]);
+
+impl Keyspace {
+    pub(crate) fn get(&mut self, db: usize, key: &[u8], now_ms: i64) -> Option<&mut Entry> {
+        if self.0[db].get(key).is_some_and(|entry| !entry.is_live(now_ms)) {
+            self.0[db].remove(key);
+        }
+        self.0[db].get_mut(key)
+    }
+
+    pub(crate) fn set(&mut self, db: usize, key: &[u8], entry: Entry) {
+        self.0[db].insert(key.to_vec(), entry);
+    }
+
+    pub(crate) fn remove(&mut self, db: usize, key: &[u8], now_ms: i64) -> bool {
+        self.0[db].remove(key).is_some_and(|entry| entry.is_live(now_ms))
+    }
+
+    pub(crate) fn clear(&mut self, db: usize) {
+        self.0[db].clear();
+    }
+
+    pub(crate) fn clear_all(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The live keys of one database.
+    pub(crate) fn keys(&self, db: usize, now_ms: i64) -> impl Iterator<Item = &Vec<u8>> {
+        self.0[db].iter().filter(move |(_, entry)| entry.is_live(now_ms)).map(|(key, _)| key)
+    }
+
+    /// The live keys of all databases.
+    pub(crate) fn all_keys(&self, now_ms: i64) -> impl Iterator<Item = &Vec<u8>> {
+        (0..DATABASES).flat_map(move |db| self.keys(db, now_ms))
+    }
+}

@@ -1,0 +1,257 @@
+//! The node's whole state and its event loop: commands come in, run one after the other, replies go out.
+//! Sockets and tasks are not here.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::clock::NodeClock;
+use super::command::{Command, Run};
+use super::keyspace::Keyspace;
+use super::reply::Reply;
+use super::script::Scripts;
+use super::session::Session;
+use super::transport::{Client, Port};
+use super::view::{Args, Facts, Outcome, View, lossy};
+
+/// Enough to tell the story of a test, and bounded.
+const LOG_LIMIT: usize = 4096;
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) clock: NodeClock,
+    pub(crate) facts: Facts,
+    pub(crate) keyspace: Keyspace,
+    pub(crate) scripts: Scripts,
+    pub(crate) clients: BTreeMap<Key, Client>,
+    pub(crate) port: Option<Port>,
+    pub(crate) state: State,
+    /// What came in while the node was frozen, over all connections, in the order of arrival.
+    pending: VecDeque<Event>,
+    pub(crate) failing: Option<String>,
+    pub(crate) delay: Duration,
+    pub(crate) password: Option<String>,
+    pub(crate) tally: Tally,
+    boots: u64,
+    last_client: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Running,
+    Frozen,
+    Down,
+}
+
+/// A connection: the boot it belongs to and its client id, since ids start again after a restart.
+pub(crate) type Key = (u64, i64);
+
+#[derive(Debug)]
+enum Event {
+    Command(Key, Vec<Vec<u8>>),
+    HungUp(Key),
+}
+
+/// What clients did so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) accepted: u64,
+    pub(crate) commands: u64,
+    pub(crate) answered: u64,
+    pub(crate) log: VecDeque<String>,
+}
+
+impl Server {
+    pub(crate) fn new(name: String, clock: NodeClock) -> Self {
+        let mut server = Self {
+            name,
+            facts: Facts { run_id: String::new(), port: 6379, started_us: 0 },
+            clock,
+            keyspace: Keyspace::default(),
+            scripts: Scripts::default(),
+            clients: BTreeMap::new(),
+            port: None,
+            state: State::Down,
+            pending: VecDeque::new(),
+            failing: None,
+            delay: Duration::ZERO,
+            password: None,
+            tally: Tally::default(),
+            boots: 0,
+            last_client: 0,
+        };
+        server.boot();
+        server
+    }
+
+    /// A new process: new run id, client ids from 1, no scripts. What is on disk stays.
+    pub(crate) fn boot(&mut self) {
+        self.boots += 1;
+        let seed = format!("{} boot {}", self.name, self.boots);
+        self.facts.run_id = sha1_smol::Sha1::from(seed).digest().to_string();
+        self.facts.started_us = self.clock.now_us();
+        self.last_client = 0;
+        self.state = State::Running;
+    }
+
+    /// The process is gone, with everything that only it knew.
+    pub(crate) fn die(&mut self) {
+        self.state = State::Down;
+        if let Some(port) = &mut self.port {
+            port.close();
+        }
+        for client in std::mem::take(&mut self.clients).into_values() {
+            client.reset();
+        }
+        self.pending.clear();
+        self.scripts = Scripts::default();
+    }
+
+    pub(crate) fn next_client(&mut self) -> Key {
+        self.last_client += 1;
+        self.tally.accepted += 1;
+        (self.boots, self.last_client)
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_us() / 1000
+    }
+
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    /// A command has arrived from a client.
+    pub(crate) fn received(&mut self, client: Key, args: Vec<Vec<u8>>) {
+        if args.is_empty() || !self.clients.contains_key(&client) {
+            return;
+        }
+        self.tally.note(&args);
+        match self.state {
+            State::Running => self.serve(client, &args),
+            State::Frozen => self.pending.push_back(Event::Command(client, args)),
+            State::Down => {}
+        }
+    }
+
+    /// A client has closed its connection. A frozen node does not notice: what it sent before still runs.
+    pub(crate) fn hung_up(&mut self, client: Key) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.open = false;
+        }
+        match self.state {
+            State::Frozen => self.pending.push_back(Event::HungUp(client)),
+            _ => self.finish(client),
+        }
+    }
+
+    /// Runs what came in while the node was frozen.
+    pub(crate) fn thaw(&mut self) {
+        self.state = State::Running;
+        while let Some(event) = self.pending.pop_front() {
+            match event {
+                Event::Command(client, args) => self.serve(client, &args),
+                Event::HungUp(client) => self.finish(client),
+            }
+        }
+    }
+
+    /// Lets the replies go out, then the connection ends.
+    fn finish(&mut self, client: Key) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.finish();
+        }
+    }
+
+    /// Ends the connection with this client id, and with it what it sent and was not run.
+    pub(crate) fn kill(&mut self, id: i64) -> bool {
+        self.forget((self.boots, id))
+    }
+
+    pub(crate) fn forget(&mut self, client: Key) -> bool {
+        self.clients.remove(&client).is_some()
+    }
+
+    fn serve(&mut self, key: Key, args: &Args) {
+        let Some(client) = self.clients.get(&key) else { return };
+        let mut session = client.session.clone();
+        if session.leaving {
+            return;
+        }
+        let reply = self.execute(&mut session, args);
+        let delay = self.delay;
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        client.answer(reply.encode(session.protocol), delay);
+        let leaving = session.leaving;
+        client.session = session;
+        self.tally.answered += 1;
+        if leaving {
+            self.finish(key);
+        }
+    }
+
+    pub(crate) fn execute(&mut self, session: &mut Session, args: &Args) -> Reply {
+        self.try_execute(session, args).unwrap_or_else(Reply::Error)
+    }
+
+    fn try_execute(&mut self, session: &mut Session, args: &Args) -> Outcome {
+        let command = Command::find(args)?;
+        if !session.authenticated && !command.needs_no_password() {
+            return Err("NOAUTH Authentication required.".to_owned());
+        }
+        if let Some(line) = &self.failing
+            && command.touches_keys()
+            && !session.observer
+        {
+            return Err(line.clone());
+        }
+        match command.run {
+            Run::Data(run) | Run::Plain(run) => {
+                let mut view = self.view(session.db);
+                let outcome = run(&mut view, args);
+                session.db = view.db;
+                outcome
+            }
+            Run::Session(run) | Run::Script(run) => run(self, session, args),
+        }
+    }
+
+    fn view(&mut self, db: usize) -> View<'_> {
+        let now_us = self.clock.now_us();
+        View { keyspace: &mut self.keyspace, facts: &self.facts, db, now_us }
+    }
+
+    /// The script engine, and the world that a script of this session sees.
+    pub(crate) fn stage(&mut self, db: usize) -> (&mut Scripts, View<'_>) {
+        let now_us = self.clock.now_us();
+        let view = View { keyspace: &mut self.keyspace, facts: &self.facts, db, now_us };
+        (&mut self.scripts, view)
+    }
+
+    pub(crate) fn list_clients(&self, asking: &Session) -> String {
+        let line = |client: &Client| {
+            // The one that asks may have changed since its session was stored.
+            let session = if client.session.id == asking.id { asking } else { &client.session };
+            format!(
+                "id={} addr={} name={} db={} resp={}\n",
+                session.id,
+                client.peer,
+                lossy(&session.name),
+                session.db,
+                session.protocol.number()
+            )
+        };
+        self.clients.values().map(line).collect()
+    }
+}
+
+impl Tally {
+    fn note(&mut self, args: &Args) {
+        self.commands += 1;
+        if self.log.len() == LOG_LIMIT {
+            self.log.pop_front();
+        }
+        let words: Vec<String> = args.iter().map(|arg| lossy(arg)).collect();
+        self.log.push_back(words.join(" "));
+    }
+}
