@@ -207,6 +207,16 @@ async fn an_unknown_name_is_not_found_and_a_crashed_node_refuses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_has_said_its_last_word_still_hears_the_answer() {
+    let mut t = OverPipe::new().await;
+    t.wire.slow(ms(10));
+    t.client.send("GET k").await;
+    t.client.0.shutdown().await.unwrap();
+    t.client.expect("$-1\r\n").await;
+    t.client.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_networks_in_front_of_one_node_fail_apart() {
     let mut t = OverPipe::new().await;
     let other = PipeNet::new([t.node.clone()]);

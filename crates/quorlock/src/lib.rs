@@ -76,6 +76,11 @@ pub use crate::{
     retry::Retry,
 };
 
+/// The example of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
 /// What the test kit puts in the place of the operating system. No promise of stability.
 #[doc(hidden)]
 pub mod seam {
