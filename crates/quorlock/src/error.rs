@@ -159,6 +159,8 @@ impl StdError for NodeError {
 pub enum NodeErrorKind {
     /// No connection: nothing was sent. It is tried again in the background.
     Down,
+    /// So many commands wait for its answer already that nothing more was sent.
+    Overloaded,
     /// No answer within the time limit. The command may have been carried out.
     NoAnswer,
     /// The connection broke before the answer came. The command may have been carried out.
@@ -175,6 +177,7 @@ impl fmt::Display for NodeErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Down => "not connected",
+            Self::Overloaded => "too many commands wait for its answer",
             Self::NoAnswer => "no answer within the time limit",
             Self::Disconnected => "disconnected before it answered",
             Self::Refused => "refused",
@@ -201,6 +204,11 @@ impl Failure {
 
     pub(crate) fn kind(&self) -> NodeErrorKind {
         self.kind
+    }
+
+    /// Whether nothing was sent: only then is there nothing to give back.
+    pub(crate) fn is_unsent(&self) -> bool {
+        matches!(self.kind, NodeErrorKind::Down | NodeErrorKind::Overloaded)
     }
 
     /// What lies behind it, else what it is.

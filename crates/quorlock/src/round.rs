@@ -56,7 +56,7 @@ pub(crate) async fn acquire(
                 Reply::Granted => None,
                 other => Some(other.into_failure()),
             };
-            if failure.as_ref().is_some_and(|failure| failure.kind() == NodeErrorKind::Down) {
+            if failure.as_ref().is_some_and(Failure::is_unsent) {
                 undo.spare(index);
             }
             ballot.record(index, failure)

@@ -85,17 +85,26 @@ async fn open(
     }
 }
 
-/// Resolves when the connection has owed an answer for `patience` without giving one (invariant 4).
+/// Resolves when the connection has owed an answer for `patience` without giving one (invariant 5).
+///
+/// Where this task itself was late, the process was held up, and answers may wait unread: that is no silence.
 async fn silent(node: &Shared) {
     loop {
         let owes_since = match &lock(&node.state).link {
-            Link::Up(session) if session.sent > session.heard => Some(session.waiting_since),
+            Link::Up(session) if session.unanswered() > 0 => Some(session.waiting_since),
             _ => None,
         };
-        match owes_since.map(|since| later(since, node.patience)) {
-            None => node.busy.notified().await,
-            Some(end) if node.clock.now() >= end => return,
-            Some(end) => node.clock.sleep_until(end).await,
+        let Some(end) = owes_since.map(|since| later(since, node.patience)) else {
+            node.busy.notified().await;
+            continue;
+        };
+        let now = node.clock.now();
+        if now < end {
+            node.clock.sleep_until(end).await;
+        } else if now < later(end, node.patience / 2) {
+            return;
+        } else if let Link::Up(session) = &mut lock(&node.state).link {
+            session.waiting_since = now;
         }
     }
 }

@@ -9,7 +9,10 @@
 //!    that sets a key is queued behind a release, on this connection or a later one.
 //! 3. A release is noted as owed before it is sent, and forgotten only when the node has confirmed it or its keys have
 //!    expired. A new connection first kills the old one, then sends what is owed, and only then anything else.
-//! 4. A connection that was silent for `patience` while it was asked is given up, and all that waits on it ends: a frozen
+//! 4. The driver's queue is never full: where it is, the driver lets waiting commands in as their futures are polled, which
+//!    is not the order of the calls. So what may wait for an answer is bounded before it (`MAX_UNANSWERED`), but for
+//!    releases, of which there are no more than locks.
+//! 5. A connection that was silent for `patience` while it was asked is given up, and all that waits on it ends: a frozen
 //!    node collects nothing (G7).
 
 mod address;
@@ -48,6 +51,8 @@ use crate::sync::lock;
 
 /// A connection is not given up sooner, however short the time limit: a hiccup of a node is not its death.
 const PATIENCE_FLOOR: Duration = Duration::from_millis(100);
+/// The most commands other than releases that wait for the answer of one node.
+const MAX_UNANSWERED: u64 = 8192;
 
 /// What a node is made of; see `builder.rs`.
 pub(crate) struct Parts {
@@ -176,6 +181,12 @@ struct Session {
     waiting_since: Instant,
 }
 
+impl Session {
+    fn unanswered(&self) -> u64 {
+        self.sent - self.heard
+    }
+}
+
 /// A question on the queue.
 struct Sent {
     answer: BoxFuture<'static, RedisResult<Value>>,
@@ -213,6 +224,11 @@ impl Shared {
             known => known,
         };
         match &mut state.link {
+            Link::Up(session)
+                if !question.is_release() && session.unanswered() >= MAX_UNANSWERED =>
+            {
+                Put::Refused(NodeErrorKind::Overloaded.into())
+            }
             Link::Up(session) => Put::Queued(self.send(session, question, form, owed, now)),
             Link::Idle | Link::Connecting if question.verb == Verb::Acquire => Put::Later,
             Link::Idle | Link::Connecting => Put::Refused(NodeErrorKind::Down.into()),
@@ -236,7 +252,7 @@ impl Shared {
         owed: Option<u64>,
         now: Instant,
     ) -> Sent {
-        if session.sent == session.heard {
+        if session.unanswered() == 0 {
             session.waiting_since = now;
             self.busy.notify_one();
         }

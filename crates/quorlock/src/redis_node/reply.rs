@@ -63,9 +63,21 @@ fn unexpected(value: &Value) -> Reply {
 /// A failed command, as a node's failure.
 pub(super) fn failure(error: RedisError) -> Failure {
     let broken = error.is_io_error() || error.is_connection_dropped();
-    let broken = broken || error.is_unrecoverable_error() || error.is_timeout();
-    let kind = if broken { NodeErrorKind::Disconnected } else { NodeErrorKind::Refused };
-    Failure::with_source(kind, error)
+    if broken || error.is_unrecoverable_error() || error.is_timeout() {
+        return Failure::with_source(NodeErrorKind::Disconnected, error);
+    }
+    match error.code() {
+        Some(code) => {
+            let said = format!("{code} {}", without_arguments(error.detail().unwrap_or_default()));
+            Failure::with_source(NodeErrorKind::Refused, said.trim_end().to_owned())
+        }
+        None => Failure::with_source(NodeErrorKind::Refused, error),
+    }
+}
+
+/// A server repeats the arguments of a command that it does not know, and with them a token.
+fn without_arguments(detail: &str) -> &str {
+    detail.split(", with args").next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -133,5 +145,22 @@ mod tests {
         assert!(matches!(answer(Verb::Repair, Value::Okay), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Release, Value::Int(1)), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Release, pair(-1, 0)), Reply::Failed(_)));
+    }
+
+    #[test]
+    fn a_server_that_repeats_the_command_does_not_make_the_token_known() {
+        let line = b"-ERR unknown command 'EVALSHA', with args beginning with: '1' 'a' 'SECRET' \r\n";
+        let value = redis::parse_redis_value(line).unwrap();
+        let Reply::Failed(failure) = answer(Verb::Release, value) else { panic!("it is an error") };
+        assert_eq!(failure.to_string(), "refused (ERR unknown command 'EVALSHA')");
+        assert!(!format!("{failure:?}").contains("SECRET"));
+    }
+
+    #[test]
+    fn a_refusal_says_what_the_server_said() {
+        let value = redis::parse_redis_value(b"-OOM command not allowed\r\n").unwrap();
+        let Reply::Failed(failure) = answer(Verb::Acquire, value) else { panic!("it is an error") };
+        assert_eq!(failure.kind(), NodeErrorKind::Refused);
+        assert_eq!(failure.to_string(), "refused (OOM command not allowed)");
     }
 }

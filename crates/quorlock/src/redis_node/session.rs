@@ -10,6 +10,9 @@ use super::wire::Abort;
 use crate::error::{Failure, NodeErrorKind};
 use crate::script;
 
+/// The driver's queue (`mod.rs`, invariant 4); it takes memory only for what is in it.
+const NEVER_FULL: usize = 1 << 24;
+
 /// A connection that has logged in and is ready for questions.
 pub(super) struct Opened {
     pub(super) connection: MultiplexedConnection,
@@ -40,8 +43,10 @@ pub(super) async fn open(
     let wire = node.connector.connect(node.address.server.clone(), abort).await;
     let wire = wire.map_err(|error| Failure::with_source(NodeErrorKind::Down, error))?;
     // The rounds have time limits of their own; the driver's would only leave a reply unread.
-    let config =
-        AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+    let config = AsyncConnectionConfig::new()
+        .set_response_timeout(None)
+        .set_connection_timeout(None)
+        .set_pipeline_buffer_size(NEVER_FULL);
     let opened = MultiplexedConnection::new_with_config(&node.address.login, wire, config).await;
     let (connection, driver) = opened.map_err(failure)?;
     let driver: BoxFuture<'static, ()> = Box::pin(driver);
