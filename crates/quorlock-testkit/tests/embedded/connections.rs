@@ -6,7 +6,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisResult, Value, cmd};
 use tokio::net::TcpStream;
 
-use crate::raw::{Raw, eventually};
+use crate::raw::{LIMIT, Raw, eventually};
 
 /// The driver over a pipe.
 pub(crate) async fn over_pipe(
@@ -23,7 +23,14 @@ pub(crate) async fn over_pipe(
 /// The driver over TCP, by the node's own URL.
 pub(crate) async fn over_tcp(node: &EmbeddedNode, query: &str) -> MultiplexedConnection {
     let client = redis::Client::open(format!("{}/{query}", node.url())).expect("the URL is right");
-    client.get_multiplexed_async_connection().await.expect("the node is up")
+    client.get_multiplexed_async_connection_with_config(&patient()).await.expect("the node is up")
+}
+
+/// The driver's own limits are too short for a busy machine.
+pub(crate) fn patient() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(LIMIT))
+        .set_response_timeout(Some(LIMIT))
 }
 
 #[tokio::test]

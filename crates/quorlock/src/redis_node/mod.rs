@@ -185,6 +185,10 @@ impl Session {
     fn unanswered(&self) -> u64 {
         self.sent - self.heard
     }
+
+    fn is_full(&self) -> bool {
+        self.unanswered() >= MAX_UNANSWERED
+    }
 }
 
 /// A question on the queue.
@@ -219,29 +223,28 @@ impl Shared {
         if question.is_revoked() {
             return Put::Refused(NodeErrorKind::Down.into());
         }
-        let owed = match owed {
-            None if question.is_release() => Some(self.owe(&mut state, question, now)),
-            known => known,
+        let (owed, forgot) = match owed {
+            None if question.is_release() => {
+                let (number, forgot) = state.owed.add(Arc::clone(question), now);
+                (Some(number), forgot)
+            }
+            known => (known, false),
         };
-        match &mut state.link {
-            Link::Up(session)
-                if !question.is_release() && session.unanswered() >= MAX_UNANSWERED =>
-            {
+        let put = match &mut state.link {
+            Link::Up(session) if !question.is_release() && session.is_full() => {
                 Put::Refused(NodeErrorKind::Overloaded.into())
             }
             Link::Up(session) => Put::Queued(self.send(session, question, form, owed, now)),
             Link::Idle | Link::Connecting if question.verb == Verb::Acquire => Put::Later,
             Link::Idle | Link::Connecting => Put::Refused(NodeErrorKind::Down.into()),
             Link::Down(failure) => Put::Refused(failure.clone()),
-        }
-    }
-
-    fn owe(&self, state: &mut State, release: &Arc<Question>, now: Instant) -> u64 {
-        let (number, forgot) = state.owed.add(Arc::clone(release), now);
+        };
+        // An observer may do anything, so nothing is locked while it is told.
+        drop(state);
         if forgot {
             self.audience.tell(|| Event::OwedReleaseDropped { node: Arc::clone(&self.name) });
         }
-        number
+        put
     }
 
     fn send(

@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn a_server_that_repeats_the_command_does_not_make_the_token_known() {
-        let line = b"-ERR unknown command 'EVALSHA', with args beginning with: '1' 'a' 'SECRET' \r\n";
+        let line =
+            b"-ERR unknown command 'EVALSHA', with args beginning with: '1' 'a' 'SECRET' \r\n";
         let value = redis::parse_redis_value(line).unwrap();
         let Reply::Failed(failure) = answer(Verb::Release, value) else { panic!("it is an error") };
         assert_eq!(failure.to_string(), "refused (ERR unknown command 'EVALSHA')");
