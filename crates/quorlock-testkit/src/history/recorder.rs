@@ -7,7 +7,7 @@ use super::{Action, Event, Outcome, Verdict};
 /// Makes the events of one client and numbers its acquisitions.
 ///
 /// Every method takes the time and returns an open event. Record that one if the client may die before the
-/// outcome is known, then the finished one, which takes its place ([`History::push`]).
+/// outcome is known, then the finished one, which takes its place ([`History::push`](super::History::push)).
 #[derive(Clone, Debug)]
 pub struct Recorder {
     client: String,
