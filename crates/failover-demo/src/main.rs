@@ -22,7 +22,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-use crate::{error::Result, options::Task, report::Report, stage::Stage};
+use crate::{error::Result, options::Task, report::Report, signals::Signals, stage::Stage};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,21 +41,31 @@ async fn run() -> Result<ExitCode> {
         Task::Demonstrate(options) => options,
     };
     let json = options.json.clone();
-    let mut stage = Stage::set(options).await?;
+    let mut signals = Signals::new()?;
+    let mut stage = tokio::select! {
+        biased;
+        () = signals.interrupted() => return Ok(interrupted()),
+        stage = Stage::set(options) => stage?,
+    };
     let played = tokio::select! {
         biased;
-        signal = signals::interrupted() => Err(signal),
-        played = script::play(&mut stage) => Ok(played),
+        () = signals.interrupted() => None,
+        played = script::play(&mut stage) => Some(played),
     };
     let left = stage.strike().await;
-    let Ok(played) = played else {
-        eprintln!("failover-demo: interrupted; everything is healed and cleaned up");
-        return Ok(ExitCode::from(130));
+    let Some(played) = played else {
+        left?;
+        return Ok(interrupted());
     };
-    let report = Report::new(played?, left?);
+    let report = Report::new(played, left?);
     report.print();
     if let Some(path) = json {
         report.write_json(&path)?;
     }
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn interrupted() -> ExitCode {
+    eprintln!("failover-demo: interrupted; everything is healed and cleaned up");
+    ExitCode::from(130)
 }

@@ -34,8 +34,7 @@ impl Demo {
     }
 
     fn end(&mut self) -> ExitStatus {
-        let status = until("the demo has ended", || self.0.try_wait().expect("it is our child"));
-        status
+        until("the demo has ended", || self.0.try_wait().expect("it is our child"))
     }
 }
 
@@ -64,8 +63,9 @@ fn a_short_demo_passes_and_writes_it_down() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("out.json");
     let mut demo = Demo::start(&["--json", file.to_str().unwrap()]);
-    assert!(demo.end().success());
+    let status = demo.end();
     let report: serde_json::Value = read(&file);
+    assert!(status.success(), "{report:#}");
     for zero in ["violations", "lost_late", "residue_keys"] {
         assert_eq!(report[zero], 0, "{zero}");
     }
@@ -87,7 +87,6 @@ fn nonsense_on_the_command_line_is_refused() {
 fn an_interrupted_demo_ends_its_workers_and_says_so() {
     let mut demo = Demo::start(&[]);
     let workers = until("two workers run", || workers_of(demo.0.id()));
-    // Only a demo that listens to the signal can clean up: the nodes are up before the workers are.
     kill(demo.pid(), Signal::SIGINT).unwrap();
     assert_eq!(demo.end().code(), Some(130));
     assert!(workers.iter().all(|worker| !runs(*worker)));
@@ -104,7 +103,8 @@ fn the_workers_of_a_killed_demo_end_by_themselves() {
 }
 
 fn read(file: &Path) -> serde_json::Value {
-    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(file).expect("the demo has written it"))
+        .expect("it is JSON")
 }
 
 /// Both workers of a demo, once both run.

@@ -25,7 +25,7 @@ pub(crate) struct Held {
     token: Arc<Token>,
     pub(crate) life: Arc<Lifetime>,
     pub(crate) entropy: Arc<Entropy>,
-    footprint: Mutex<Footprint>,
+    footprint: Arc<Mutex<Footprint>>,
 }
 
 /// What a release has to cover.
@@ -61,7 +61,7 @@ impl Held {
             token: won.token,
             life: Arc::new(life),
             entropy: Arc::clone(entropy),
-            footprint: Mutex::new(footprint),
+            footprint: Arc::new(Mutex::new(footprint)),
         }
     }
 
@@ -85,10 +85,14 @@ impl Held {
     pub(crate) async fn extend(&self, validity: Validity) -> Result<(), Error> {
         let old_deadline = self.life.held_until().ok_or_else(|| self.life.lost())?;
         let terms = Terms { validity, ..self.terms.clone() };
-        self.widen(validity.ttl());
+        self.outlast(validity.ttl());
         match round::extend(&self.nodes, &terms, &self.token, old_deadline).await {
             Ok(kept) if self.life.extend(kept.until) => {
-                round::repair(&self.nodes, &terms, &self.token, kept);
+                let footprint = Arc::clone(&self.footprint);
+                round::repair(&self.nodes, &terms, &self.token, kept, move |repaired| {
+                    let mut footprint = lock(&footprint);
+                    footprint.touched = footprint.touched.and(repaired);
+                });
                 let (life, audience) = (&self.life, &self.nodes.audience);
                 audience.tell(|| Event::Extended {
                     resources: life.resources().clone(),
@@ -118,6 +122,8 @@ impl Held {
     /// lease was still valid.
     pub(crate) fn release(&self) -> (Result<(), LostReason>, Releasing<'_>) {
         let was = self.life.release();
+        // Before the footprint is read: a late repair is either in it, or finds the token retired and is not sent.
+        self.token.retire();
         let Footprint { touched, ttl } = *lock(&self.footprint);
         let asked = round::release(&self.nodes, &self.terms, &self.token, ttl, touched);
         let resources = self.life.resources();
@@ -125,10 +131,9 @@ impl Held {
         (was, Releasing { held: self, asked, touched })
     }
 
-    /// From now on every node may hold the keys, for at least `ttl`: an extend may repair what it finds missing.
-    fn widen(&self, ttl: Duration) {
+    /// From now on keys may last for at least `ttl`.
+    fn outlast(&self, ttl: Duration) {
         let mut footprint = lock(&self.footprint);
-        footprint.touched = self.nodes.all();
         footprint.ttl = footprint.ttl.max(ttl);
     }
 }

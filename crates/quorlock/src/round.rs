@@ -160,9 +160,18 @@ pub(crate) async fn extend(
 ///
 /// Only after a quorum kept it in the same round, only while that lasts, and never as a vote: a lease whose majority is
 /// gone is not brought back (G6).
-pub(crate) fn repair(nodes: &Arc<Nodes>, terms: &Terms, token: &Arc<Token>, kept: Kept) {
+///
+/// `touch` hears which nodes may hold the keys before they are asked.
+pub(crate) fn repair(
+    nodes: &Arc<Nodes>,
+    terms: &Terms,
+    token: &Arc<Token>,
+    kept: Kept,
+    touch: impl Fn(NodeSet) + Send + 'static,
+) {
     let Kept { until, missing, mut asked } = kept;
     let (nodes, terms, token) = (Arc::clone(nodes), terms.clone(), Arc::clone(token));
+    touch(missing);
     let mut repairs = nodes.ask(missing, question(Verb::Repair, &terms, &token));
     Arc::clone(&nodes).background.spawn(async move {
         loop {
@@ -178,6 +187,7 @@ pub(crate) fn repair(nodes: &Arc<Nodes>, terms: &Terms, token: &Arc<Token>, kept
             let Some((index, reply)) = asked.next().await else { return };
             if matches!(reply, Reply::Missing) && nodes.clock.now() < until {
                 let late = NodeSet::EMPTY.with(index);
+                touch(late);
                 repairs = nodes.ask(late, question(Verb::Repair, &terms, &token));
             }
         }

@@ -31,10 +31,11 @@ pub(super) async fn play(stage: &mut Stage, time: Duration) -> Result<Seen> {
         biased;
         _ = holding.lost() => Err("the guard said \"lost\"".into()),
         restarted = restart_all(stage, &resource) => restarted,
-        // Not before the restarts are over, but the guard is to be held for the whole step.
     };
     let valid = holding.is_valid();
     let released = holding.release().await;
+    // Where a restart was broken off half way.
+    stage.nodes.heal().await?;
     linger(begun, time).await;
     Ok(match (restarted, valid, released, went_on(stage, since)) {
         (Err(error), ..) => Seen::Otherwise(error.to_string()),

@@ -116,7 +116,7 @@ fn up(node: &Arc<Shared>, connection: MultiplexedConnection, old_left: bool) {
     state.sessions += 1;
     let number = state.sessions;
     let mut session = Session { number, connection, sent: 0, heard: 0, waiting_since: now };
-    let due = state.owed.due(now);
+    let due = state.owed.due();
     let owed = due.len();
     for (number, release) in due {
         let sent = node.send(&mut session, &release, Form::Hash, Some(number), now);

@@ -7,8 +7,7 @@
 //!    acquire is behind it on the wire.
 //! 2. Whether a token is retired is read under the same lock, and a token is retired before its release is asked: nothing
 //!    that sets a key is queued behind a release, on this connection or a later one.
-//! 3. A release is noted as owed before it is sent, and forgotten only when the node has confirmed it or its keys have
-//!    expired. A new connection first kills the old one, then sends what is owed, and only then anything else.
+//! 3. A release is noted as owed before it is sent, and forgotten only when the node has confirmed it. A new connection first kills the old one, then sends what is owed, and only then anything else.
 //! 4. The driver's queue is never full: where it is, the driver lets waiting commands in as their futures are polled, which
 //!    is not the order of the calls. So what may wait for an answer is bounded before it (`MAX_UNANSWERED`), but for
 //!    releases, of which there are no more than locks.

@@ -1,4 +1,7 @@
-//! Releases that a node has not confirmed: kept until their keys have expired anyway. Sends nothing.
+//! Releases that a node has not confirmed: kept until it does. Sends nothing.
+//!
+//! Not only until their keys must have expired: a command that waits in the buffers of a frozen node sets its key when the
+//! node thaws, for a full TTL from then.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::node::Question;
 use crate::validity::later;
 
-/// The most releases that one node is owed; beyond it the oldest is forgotten, and its key expires by itself.
+/// The most releases that one node is owed; beyond it the oldest is forgotten.
 const MAX_OWED: usize = 4096;
 /// Redis keeps a key for up to a millisecond more than its TTL (safety.md H36); clocks run apart a little.
 pub(super) const SLACK: Duration = Duration::from_millis(100);
@@ -20,20 +23,16 @@ pub(super) struct Owed {
 }
 
 impl Owed {
-    /// Notes a release before it is sent. Returns its number, and whether another had to be forgotten for it.
+    /// Notes a release before it is sent. Returns its number, and whether another had to be forgotten for it before its
+    /// time.
     pub(super) fn add(&mut self, release: Arc<Question>, now: Instant) -> (u64, bool) {
         let number = self.next;
         self.next += 1;
         let expires = later(later(now, release.ttl), SLACK);
-        while self.entries.first_entry().is_some_and(|oldest| oldest.get().1 <= now) {
-            self.entries.pop_first();
-        }
-        let full = self.entries.len() >= MAX_OWED;
-        if full {
-            self.entries.pop_first();
-        }
+        let forgotten =
+            (self.entries.len() >= MAX_OWED).then(|| self.entries.pop_first()).flatten();
         self.entries.insert(number, (release, expires));
-        (number, full)
+        (number, forgotten.is_some_and(|(_, (_, expires))| expires > now))
     }
 
     /// The node has confirmed it.
@@ -42,11 +41,11 @@ impl Owed {
     }
 
     /// What has to be sent on a new connection, in order.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<(u64, Arc<Question>)> {
-        self.entries.retain(|_, (_, expires)| *expires > now);
+    pub(super) fn due(&self) -> Vec<(u64, Arc<Question>)> {
         self.entries.iter().map(|(number, (release, _))| (*number, Arc::clone(release))).collect()
     }
 
+    /// How many of them may still have a key on a node that has not been frozen since.
     pub(super) fn count(&self, now: Instant) -> usize {
         self.entries.values().filter(|(_, expires)| *expires > now).count()
     }
@@ -71,17 +70,20 @@ mod tests {
         })
     }
 
+    fn numbers(owed: &Owed) -> Vec<u64> {
+        owed.due().iter().map(|(number, _)| *number).collect()
+    }
+
     #[test]
-    fn a_release_is_owed_until_it_is_settled_or_its_key_has_expired() {
+    fn a_release_is_owed_until_it_is_settled_however_long_that_takes() {
         let (mut owed, now) = (Owed::default(), SystemClock.now());
         let (short, _) = owed.add(release(10), now);
         let (long, _) = owed.add(release(60_000), now);
-        assert_eq!(owed.due(now).iter().map(|(n, _)| *n).collect::<Vec<_>>(), [short, long]);
-        let after = now + Duration::from_millis(10) + SLACK;
-        assert_eq!(owed.count(after), 1);
-        assert_eq!(owed.due(after).len(), 1);
+        assert_eq!(owed.count(now), 2);
+        assert_eq!(owed.count(now + Duration::from_millis(10) + SLACK), 1);
+        assert_eq!(numbers(&owed), [short, long]);
         owed.settle(long);
-        assert!(owed.due(now).is_empty());
+        assert_eq!(numbers(&owed), [short]);
     }
 
     #[test]
@@ -93,6 +95,8 @@ mod tests {
         let (newest, forgot) = owed.add(release(60_000), now);
         assert!(forgot);
         assert_eq!(owed.count(now), MAX_OWED);
-        assert_eq!(owed.due(now).last().map(|(n, _)| *n), Some(newest));
+        assert_eq!(numbers(&owed).last(), Some(&newest));
+        let much_later = now + Duration::from_secs(120);
+        assert!(!owed.add(release(60_000), much_later).1, "what it forgets had expired");
     }
 }

@@ -179,7 +179,7 @@ async fn g6_repair_follows_a_proven_majority_and_reaches_nodes_that_answer_late(
     let token = Arc::new(token());
     let kept = extend(&nodes, &terms(), &token, later(SystemClock.now(), 900 * MS)).await.unwrap();
     assert!(scripted.iter().all(|node| !node.asked().contains(&Verb::Repair)));
-    repair(&nodes, &terms(), &token, kept);
+    repair(&nodes, &terms(), &token, kept, |_| {});
     assert!(scripted[0].asked().contains(&Verb::Repair));
     tokio::time::sleep(301 * MS).await;
     assert!(scripted[4].asked().contains(&Verb::Repair));
@@ -192,7 +192,7 @@ async fn g6_no_node_is_repaired_once_the_extended_lease_is_over() {
     scripted[2].plan(Verb::Extend, [after(988, Reply::Missing)]);
     let token = Arc::new(token());
     let kept = extend(&nodes, &terms(), &token, later(SystemClock.now(), 900 * MS)).await.unwrap();
-    repair(&nodes, &terms(), &token, kept);
+    repair(&nodes, &terms(), &token, kept, |_| {});
     tokio::time::sleep(2_000 * MS).await;
     assert_eq!(scripted[2].asked(), [Verb::Extend]);
 }
