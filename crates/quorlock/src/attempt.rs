@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ use crate::lease::Terms;
 use crate::round::{self, Missed};
 use crate::settings::Settings;
 use crate::token::Token;
+use crate::validity::later;
 use crate::wait::{Pace, Wait};
 
 /// What every call on a handle needs.
@@ -42,13 +43,12 @@ pub(crate) struct Wish {
 impl Core {
     /// Rounds until one is won or the wait is over.
     pub(crate) async fn lock(&self, wish: &Wish) -> Result<Guard, Error> {
-        self.ready().await?;
         let nodes = &self.nodes;
         let mut wait = Wait::new(nodes.clock.now(), wish.wait_for);
+        self.ready(wait.end()).await?;
         let mut delays = self.settings.retry.delays(self.pace.measured(), &self.entropy);
         loop {
-            let cap = wait.cap(wish.terms.time_limit, nodes.clock.now());
-            let missed = match self.attempt(wish, cap).await {
+            let missed = match self.attempt(wish).await {
                 Ok(guard) => return Ok(guard),
                 Err(missed) => missed,
             };
@@ -61,7 +61,7 @@ impl Core {
                 let waited = now.saturating_duration_since(wait.begun());
                 return Err(self.error(wish, missed, waited));
             };
-            nodes.clock.sleep_until(crate::validity::later(now, rest)).await;
+            nodes.clock.sleep_until(later(now, rest)).await;
             if self.closed.load(Ordering::SeqCst) {
                 return Err(Error::Closed);
             }
@@ -70,26 +70,35 @@ impl Core {
 
     /// One round; `None` where somebody else holds the lock or competes for it.
     pub(crate) async fn try_lock(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
-        self.ready().await?;
-        match self.attempt(wish, wish.terms.time_limit).await {
+        self.ready(None).await?;
+        match self.attempt(wish).await {
             Ok(guard) => Ok(Some(guard)),
             Err(Missed::Denied { .. }) => Ok(None),
             Err(missed) => Err(self.error(wish, missed, Duration::ZERO)),
         }
     }
 
-    async fn ready(&self) -> Result<(), Error> {
+    /// Waits for the first connections, until `end` at the latest.
+    async fn ready(&self, end: Option<Instant>) -> Result<(), Error> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(Error::Closed);
         }
-        self.nodes.connect().await;
+        let Some(end) = end else {
+            self.nodes.connect().await;
+            return Ok(());
+        };
+        tokio::select! {
+            biased;
+            () = self.nodes.connect() => {}
+            () = self.nodes.clock.sleep_until(end) => {}
+        }
         Ok(())
     }
 
     /// A fresh token for every attempt (safety.md H1).
-    async fn attempt(&self, wish: &Wish, time_limit: Duration) -> Result<Guard, Missed> {
+    async fn attempt(&self, wish: &Wish) -> Result<Guard, Missed> {
         let token = Token::new(self.client, self.entropy.bytes());
-        let round = round::acquire(&self.nodes, &wish.terms, token, time_limit).await;
+        let round = round::acquire(&self.nodes, &wish.terms, token).await;
         let resources = wish.terms.keys.resources();
         let audience = &self.nodes.audience;
         match round {
@@ -102,14 +111,14 @@ impl Core {
                 // From here on the guard gives the lock back, whatever happens next.
                 let guard = Guard::new(Arc::clone(&held), Arc::clone(&self.settings));
                 let keeper = keeper::keep(held, wish.keeping);
-                self.nodes.background.spawn_service(Box::pin(keeper));
+                self.nodes.spawner.spawn(Box::pin(keeper));
                 audience.tell(|| Event::Acquired { resources: resources.clone(), took, votes });
                 Ok(guard)
             }
             Err(missed) => {
                 match &missed {
                     Missed::Denied { took } => {
-                        self.pace.note(*took);
+                        took.iter().for_each(|took| self.pace.note(*took));
                         audience.tell(|| Event::Denied { resources: resources.clone() });
                     }
                     Missed::NoQuorum(failures) => audience.tell(|| Event::AcquireFailed {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::attempt::Core;
-use crate::background::Background;
 use crate::clock::{Clock, Spawner, SystemClock, TokioSpawner};
 use crate::entropy::Entropy;
 use crate::error::Error;
@@ -17,7 +16,6 @@ use crate::redis_node::{Connector, Parts, RedisNode, Sockets, parse_all};
 use crate::redlock::Redlock;
 use crate::retry::Retry;
 use crate::settings::Settings;
-use crate::validity::Validity;
 use crate::wait::Pace;
 
 /// Collects the settings of a [`Redlock`]; made by [`Redlock::builder`].
@@ -132,25 +130,22 @@ impl Builder {
                 .map_err(|source| Error::NoRandomness { source: Arc::new(source) })?,
         });
         let client = uuid::Builder::from_random_bytes(entropy.bytes()).into_uuid();
-        let background = Background::new(seams.spawner);
-        let validity = Validity::new(settings.ttl, settings.drift_factor)?;
         let list = addresses
             .into_iter()
             .map(|address| {
                 let node = RedisNode::new(Parts {
                     address,
                     client_name: client_name(client),
-                    time_limit: settings.time_limit_for(validity),
                     connector: Arc::clone(&seams.connector),
                     clock: Arc::clone(&seams.clock),
                     entropy: Arc::clone(&entropy),
-                    background: background.clone(),
+                    spawner: Arc::clone(&seams.spawner),
                     audience: audience.clone(),
                 });
                 Box::new(node) as Box<dyn Node>
             })
             .collect();
-        let nodes = Nodes::new(list, seams.clock, background, audience);
+        let nodes = Nodes { list, clock: seams.clock, spawner: seams.spawner, audience };
         Ok(Redlock::new(Core {
             nodes: Arc::new(nodes),
             settings: Arc::new(settings),

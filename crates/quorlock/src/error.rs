@@ -68,7 +68,7 @@ pub enum Error {
         reason: LostReason,
     },
 
-    /// The handle was closed with [`Redlock::close`](crate::Redlock::close). Nothing was sent.
+    /// The handle was closed with [`Redlock::close`](crate::Redlock::close): there are no new locks from it.
     #[error("this handle is closed")]
     Closed,
 

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -11,8 +10,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
-use crate::background::Background;
-use crate::clock::Clock;
+use crate::clock::{Clock, Spawner};
 use crate::event::Audience;
 use crate::node::{Node, NodeSet, Question, Reply};
 use crate::quorum::{Tally, quorum};
@@ -22,21 +20,11 @@ use crate::quorum::{Tally, quorum};
 pub(crate) struct Nodes {
     pub(crate) list: Vec<Box<dyn Node>>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) background: Background,
+    pub(crate) spawner: Arc<dyn Spawner>,
     pub(crate) audience: Audience,
-    connected_once: AtomicBool,
 }
 
 impl Nodes {
-    pub(crate) fn new(
-        list: Vec<Box<dyn Node>>,
-        clock: Arc<dyn Clock>,
-        background: Background,
-        audience: Audience,
-    ) -> Self {
-        Self { list, clock, background, audience, connected_once: AtomicBool::new(false) }
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
@@ -66,11 +54,11 @@ impl Nodes {
         FanOut { nodes: Arc::clone(self), pending }
     }
 
-    /// Waits until a quorum is connected for the first time, or every first attempt to connect has ended.
+    /// Waits until a quorum is connected, or every first attempt to connect has ended.
     ///
     /// Taken before the start of a round, so that connecting does not eat the validity of a short TTL.
     pub(crate) async fn connect(&self) {
-        if self.connected_once.load(Ordering::Relaxed) {
+        if self.list.iter().filter(|node| node.is_up()).count() >= self.quorum() {
             return;
         }
         let mut attempts: FuturesUnordered<_> =
@@ -79,7 +67,6 @@ impl Nodes {
         while let Some(is_connected) = attempts.next().await {
             connected += usize::from(is_connected);
             if connected >= self.quorum() {
-                self.connected_once.store(true, Ordering::Relaxed);
                 return;
             }
         }
@@ -132,10 +119,10 @@ impl Drop for FanOut {
         let mut pending = std::mem::take(&mut self.pending);
         // The nodes go along: a connection must not be closed under a release that is on its way.
         let nodes = Arc::clone(&self.nodes);
-        self.nodes.background.spawn(async move {
+        self.nodes.spawner.spawn(Box::pin(async move {
             while pending.next().await.is_some() {}
             drop(nodes);
-        });
+        }));
     }
 }
 

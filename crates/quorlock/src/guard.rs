@@ -23,7 +23,7 @@ use crate::settings::Settings;
 /// it runs.
 ///
 /// Dropping the guard puts the release onto every node's queue before `drop` returns; so the next
-/// [`try_lock`](crate::Redlock::try_lock) of the same task finds the lock free. [`release`](Self::release) does the same
+/// [`try_lock`](crate::Redlock::try_lock) of the same task on the same handle finds the lock free. [`release`](Self::release) does the same
 /// and tells what came of it.
 ///
 /// A process that is paused does not notice while it is paused: a guard is a lease, not a wall.
@@ -51,8 +51,8 @@ impl Guard {
         self.held.life.valid_for()
     }
 
-    /// The deadline of the lock as it stands, on this process's monotonic clock; each extend moves it. `None` once the
-    /// lock is lost.
+    /// The deadline of the lock as it stands, on this process's monotonic clock; each extend moves it. It may have
+    /// passed. `None` once the lock is lost.
     pub fn valid_until(&self) -> Option<Instant> {
         self.held.life.held_until()
     }
@@ -113,7 +113,7 @@ impl Guard {
     /// # Errors
     ///
     /// [`Error::Lost`] if the lock is over: final. [`Error::NoQuorum`] if too few nodes could be reached: the lock is as
-    /// valid as before, until its old deadline.
+    /// valid as before, until its old deadline. At the end of its maximum hold time nothing is sent, and nothing moves.
     ///
     /// # Cancel safety
     ///
@@ -153,9 +153,9 @@ impl Guard {
         self.armed = false;
         let held = Arc::clone(&self.held);
         let (was, releasing) = held.release();
-        let report = releasing.report().await?;
+        let report = releasing.report().await;
         match was {
-            Ok(()) => Ok(report),
+            Ok(()) => report,
             Err(reason) => Err(held.life.lost_by(reason)),
         }
     }

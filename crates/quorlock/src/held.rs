@@ -15,7 +15,7 @@ use crate::report::ReleaseReport;
 use crate::round::{self, NotKept, Won};
 use crate::sync::lock;
 use crate::token::Token;
-use crate::validity::{Validity, later};
+use crate::validity::Validity;
 
 /// What a guard owns and its keeper works on.
 #[derive(Debug)]
@@ -45,15 +45,8 @@ impl Held {
         max_hold: Option<Duration>,
         entropy: &Arc<Entropy>,
     ) -> Self {
-        let hold_end = max_hold.map(|max| later(nodes.clock.now(), max));
-        let life = Lifetime::begin(
-            won.until,
-            hold_end,
-            terms.validity,
-            terms.keys.resources().clone(),
-            Arc::clone(&nodes.clock),
-            nodes.audience.clone(),
-        );
+        let (clock, audience) = (&nodes.clock, &nodes.audience);
+        let life = Lifetime::begin(won.until, max_hold, &terms, &won.token, clock, audience);
         let footprint = Footprint { touched: won.touched, ttl: terms.validity.ttl() };
         Self {
             nodes: Arc::clone(nodes),
@@ -83,7 +76,16 @@ impl Held {
     ///
     /// `Lost` if the lease is over; `NoQuorum` if too few nodes kept it: then the old deadline stands.
     pub(crate) async fn extend(&self, validity: Validity) -> Result<(), Error> {
-        let old_deadline = self.life.held_until().ok_or_else(|| self.life.lost())?;
+        let now = self.now();
+        let old_deadline = match self.life.held_until() {
+            Some(until) if now < until => until,
+            _ => return Err(self.life.lost()),
+        };
+        if self.life.is_at_hold_end() {
+            return Ok(());
+        }
+        // What the nodes are told backs the whole deadline, also on those that are repaired.
+        let validity = validity.covering(old_deadline.saturating_duration_since(now));
         let terms = Terms { validity, ..self.terms.clone() };
         self.outlast(validity.ttl());
         match round::extend(&self.nodes, &terms, &self.token, old_deadline).await {
@@ -121,9 +123,8 @@ impl Held {
     /// Ends the lease and puts the release onto every node's queue before it returns. The first part says whether the
     /// lease was still valid.
     pub(crate) fn release(&self) -> (Result<(), LostReason>, Releasing<'_>) {
+        // Retires the token before the footprint is read: a late repair is either in it, or is not sent.
         let was = self.life.release();
-        // Before the footprint is read: a late repair is either in it, or finds the token retired and is not sent.
-        self.token.retire();
         let Footprint { touched, ttl } = *lock(&self.footprint);
         let asked = round::release(&self.nodes, &self.terms, &self.token, ttl, touched);
         let resources = self.life.resources();

@@ -29,7 +29,6 @@
 //! - `tracing`: [`TracingObserver`], which reports every event.
 
 mod attempt;
-mod background;
 mod builder;
 mod clock;
 mod entropy;

@@ -9,34 +9,58 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::error::{Error, LostReason};
 use crate::event::{Audience, Event};
-use crate::lease::LeaseState;
+use crate::lease::{LeaseState, Terms};
 use crate::resources::Resources;
-use crate::validity::Validity;
+use crate::token::Token;
+use crate::validity::{Validity, later};
 
-/// Holds a [`LeaseState`] and its invariant: lost and released are final.
+/// How long before its end a hold that ends at its maximum is told so.
+const HOLD_NOTICE: Duration = Duration::from_millis(5);
+
+/// Holds a [`LeaseState`] and its invariant: lost and released are final. When the lease ends, so does its token: from
+/// then on no key is set to it (G6).
 #[derive(Debug)]
 pub(crate) struct Lifetime {
     state: watch::Sender<LeaseState>,
     validity: Validity,
-    hold_end: Option<Instant>,
+    max_hold: Option<MaxHold>,
     resources: Resources,
+    token: Arc<Token>,
     clock: Arc<dyn Clock>,
     audience: Audience,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct MaxHold {
+    end: Instant,
+    notice: Instant,
+}
+
 impl Lifetime {
-    /// A lease held until `until`, and never beyond `hold_end`.
+    /// A lease that begins now and is held until `until`, and never for longer than `max_hold`.
     pub(crate) fn begin(
         until: Instant,
-        hold_end: Option<Instant>,
-        validity: Validity,
-        resources: Resources,
-        clock: Arc<dyn Clock>,
-        audience: Audience,
+        max_hold: Option<Duration>,
+        terms: &Terms,
+        token: &Arc<Token>,
+        clock: &Arc<dyn Clock>,
+        audience: &Audience,
     ) -> Self {
-        let until = hold_end.map_or(until, |end| until.min(end));
-        let state = watch::Sender::new(LeaseState::Held { until });
-        Self { state, validity, hold_end, resources, clock, audience }
+        let now = clock.now();
+        let max_hold = max_hold.map(|max| MaxHold {
+            end: later(now, max),
+            notice: later(now, max.saturating_sub(HOLD_NOTICE.min(max / 2))),
+        });
+        let until = max_hold.map_or(until, |max| until.min(max.end));
+        Self {
+            state: watch::Sender::new(LeaseState::Held { until }),
+            validity: terms.validity,
+            max_hold,
+            resources: terms.keys.resources().clone(),
+            token: Arc::clone(token),
+            clock: Arc::clone(clock),
+            audience: audience.clone(),
+        }
     }
 
     pub(crate) fn resources(&self) -> &Resources {
@@ -62,28 +86,30 @@ impl Lifetime {
 
     /// Whether the deadline stands at the end of the maximum hold time: no extend can move it.
     pub(crate) fn is_at_hold_end(&self) -> bool {
-        self.hold_end.is_some() && self.held_until() == self.hold_end
+        self.max_hold.is_some_and(|max| self.held_until() == Some(max.end))
     }
 
     /// Counts an extend that was decided just now. Says whether it came in time.
     pub(crate) fn extend(&self, until: Instant) -> bool {
-        let until = self.hold_end.map_or(until, |end| until.min(end));
+        let until = self.max_hold.map_or(until, |max| until.min(max.end));
         self.state.send_if_modified(|state| state.extend(self.clock.now(), until))
     }
 
+    /// Ends a lease that is still held as lost.
     pub(crate) fn lose(&self, reason: LostReason) {
-        if self.state.send_if_modified(|state| state.end(LeaseState::Lost(reason))) {
-            self.tell_lost(reason);
-        }
+        self.lose_if(reason, |_| true);
     }
 
-    /// Ends the lease for good. Says how it stood: `Err` if it was lost before.
+    /// Ends the lease for good. Says how it stood: `Err` if it was lost before, or had run out.
     pub(crate) fn release(&self) -> Result<(), LostReason> {
         let now = self.clock.now();
-        let was = self.state.send_replace(LeaseState::Released);
-        match was {
+        if let Some(until) = self.held_until() {
+            self.lose_if(self.reason_to_end_at(until), |until| until <= now);
+        }
+        self.state.send_if_modified(|state| state.end(LeaseState::Released));
+        self.token.retire();
+        match *self.state.borrow() {
             LeaseState::Lost(reason) => Err(reason),
-            LeaseState::Held { until } if now >= until => Err(self.reason_to_end_at(until)),
             LeaseState::Held { .. } | LeaseState::Released => Ok(()),
         }
     }
@@ -101,7 +127,10 @@ impl Lifetime {
             };
             tokio::select! {
                 biased;
-                () = self.clock.sleep_until(self.validity.notice(until)) => self.expire(until),
+                () = self.clock.sleep_until(self.notice(until)) => {
+                    // An extend may have moved the deadline while the timer fired.
+                    self.lose_if(self.reason_to_end_at(until), |now| now == until);
+                }
                 _ = changes.changed() => {}
             }
         }
@@ -121,22 +150,29 @@ impl Lifetime {
         Error::Lost { resources: self.resources.clone(), reason }
     }
 
-    /// Lost, if `until` is still its deadline: an extend may have moved it while the timer fired.
-    fn expire(&self, until: Instant) {
-        let reason = self.reason_to_end_at(until);
-        let expired = self.state.send_if_modified(|state| {
-            *state == LeaseState::Held { until } && state.end(LeaseState::Lost(reason))
+    fn lose_if(&self, reason: LostReason, ends_at: impl Fn(Instant) -> bool) {
+        let lost = self.state.send_if_modified(|state| match *state {
+            LeaseState::Held { until } if ends_at(until) => state.end(LeaseState::Lost(reason)),
+            _ => false,
         });
-        if expired {
-            self.tell_lost(reason);
+        if lost {
+            self.token.retire();
+            self.audience.tell(|| Event::Lost { resources: self.resources.clone(), reason });
+        }
+    }
+
+    /// When the end at `until` is told.
+    fn notice(&self, until: Instant) -> Instant {
+        match self.max_hold {
+            Some(max) if max.end == until => max.notice,
+            _ => self.validity.notice(until),
         }
     }
 
     fn reason_to_end_at(&self, until: Instant) -> LostReason {
-        if self.hold_end == Some(until) { LostReason::MaxHold } else { LostReason::Expired }
-    }
-
-    fn tell_lost(&self, reason: LostReason) {
-        self.audience.tell(|| Event::Lost { resources: self.resources.clone(), reason });
+        match self.max_hold {
+            Some(max) if max.end == until => LostReason::MaxHold,
+            _ => LostReason::Expired,
+        }
     }
 }

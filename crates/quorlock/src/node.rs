@@ -34,6 +34,8 @@ pub(crate) struct Question {
     pub(crate) token: Arc<Token>,
     /// For a release: how long the keys may still be there.
     pub(crate) ttl: Duration,
+    /// How long the answer may take: a node that is silent for twice as long is given up.
+    pub(crate) time_limit: Duration,
 }
 
 impl Question {
@@ -89,11 +91,17 @@ pub(crate) trait Node: fmt::Debug + Send + Sync {
     /// The future must be polled to its end: dropped early, it may take the command back from the queue.
     fn ask(&self, question: Arc<Question>) -> BoxFuture<'static, Reply>;
 
+    /// Whether a question would be sent at once.
+    fn is_up(&self) -> bool;
+
     /// Resolves once the first attempt to connect has ended, and says whether the node is connected then.
     fn connected(&self) -> BoxFuture<'static, bool>;
 
-    /// How many releases the node has not confirmed yet.
+    /// How many releases the node has not confirmed, whose keys may still be there.
     fn owed(&self) -> usize;
+
+    /// Resolves when that is none.
+    fn drained(&self) -> BoxFuture<'static, ()>;
 }
 
 /// A set of nodes by their place in the list.

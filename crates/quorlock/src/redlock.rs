@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::future::join_all;
+
 use crate::attempt::Core;
 use crate::builder::Builder;
 use crate::error::Error;
@@ -77,7 +79,8 @@ impl Redlock {
         LockRequest::new(&self.core, resources.into())
     }
 
-    /// Asks once, in one round: `None` where somebody else holds the lock, or competes for it at this moment.
+    /// Asks once, in one round: `None` where somebody else holds the lock, or competes for it at this moment. The first
+    /// call on a handle connects to the nodes before, for at most two seconds.
     ///
     /// # Errors
     ///
@@ -101,9 +104,10 @@ impl Redlock {
     }
 
     /// Closes the handle and all its clones, and waits until every release that is under way or owed to a node has been
-    /// confirmed, for `limit` at most. Call it before the runtime ends, or releases of dropped guards may not go out.
+    /// confirmed, or its keys have expired, for `limit` at most. Call it before the runtime ends, or releases of dropped guards may not go out.
     ///
-    /// Guards that are still held stay valid and are kept; their releases are not waited for.
+    /// Guards that are still held stay valid and are kept, and a lock that was being asked for at this moment may still be
+    /// had; their releases are not waited for.
     ///
     /// # Errors
     ///
@@ -115,24 +119,13 @@ impl Redlock {
     pub async fn close(&self, limit: Duration) -> Result<(), Error> {
         self.core.closed.store(true, Ordering::SeqCst);
         let nodes = &self.core.nodes;
-        let mut timer = nodes.clock.sleep_until(later(nodes.clock.now(), limit));
-        loop {
-            // Asked for before looking, so that no end of a task is missed in between.
-            let ended = nodes.background.ended();
-            let owing: Vec<String> = self.owing();
-            if owing.is_empty() && nodes.background.is_idle() {
-                return Ok(());
-            }
-            tokio::select! {
-                biased;
-                () = ended => {}
-                () = &mut timer => return Err(Error::Undrained { nodes: owing }),
-            }
+        let drained = join_all(nodes.list.iter().map(|node| node.drained()));
+        tokio::select! {
+            biased;
+            _ = drained => return Ok(()),
+            () = nodes.clock.sleep_until(later(nodes.clock.now(), limit)) => {}
         }
-    }
-
-    fn owing(&self) -> Vec<String> {
-        let list = &self.core.nodes.list;
-        list.iter().filter(|node| node.owed() > 0).map(|node| node.name().to_string()).collect()
+        let owing = nodes.list.iter().filter(|node| node.owed() > 0);
+        Err(Error::Undrained { nodes: owing.map(|node| node.name().to_string()).collect() })
     }
 }

@@ -29,9 +29,14 @@ pub(crate) struct Won {
 /// Why a round was not won.
 #[derive(Debug)]
 pub(crate) enum Missed {
-    Denied { took: Duration },
+    /// `took` is known where votes decided it, and not the end of the time.
+    Denied {
+        took: Option<Duration>,
+    },
     NoQuorum(Vec<NodeError>),
-    TooLate { took: Duration },
+    TooLate {
+        took: Duration,
+    },
 }
 
 /// Steps 1 to 5: asks every node at once and returns at the verdict, without waiting for stragglers.
@@ -41,7 +46,6 @@ pub(crate) async fn acquire(
     nodes: &Arc<Nodes>,
     terms: &Terms,
     token: Token,
-    time_limit: Duration,
 ) -> Result<Won, Missed> {
     let token = Arc::new(token);
     let start = nodes.clock.now();
@@ -49,7 +53,7 @@ pub(crate) async fn acquire(
     let mut undo = Undo::arm(nodes, terms, &token);
     let mut asked = nodes.ask(nodes.all(), question(Verb::Acquire, terms, &token));
     let mut ballot = Ballot::new(nodes);
-    let end = later(start, time_limit).min(deadline);
+    let end = later(start, terms.time_limit).min(deadline);
     asked
         .until(end, |index, reply| {
             let failure = match reply {
@@ -62,6 +66,7 @@ pub(crate) async fn acquire(
             ballot.record(index, failure)
         })
         .await;
+    let is_decided = ballot.tally.verdict() != Verdict::Pending;
     let verdict = ballot.close();
     // Step 3: the clock is read again after the majority, so that a stall in between cannot make a dead lease.
     let now = nodes.clock.now();
@@ -72,7 +77,7 @@ pub(crate) async fn acquire(
             Ok(Won { token, until: deadline, touched, took, votes: ballot.tally.granted() })
         }
         Verdict::Won => Err(Missed::TooLate { took }),
-        Verdict::Denied => Err(Missed::Denied { took }),
+        Verdict::Denied => Err(Missed::Denied { took: is_decided.then_some(took) }),
         Verdict::NoQuorum | Verdict::Pending => Err(Missed::NoQuorum(ballot.errors(nodes))),
     }
 }
@@ -173,7 +178,7 @@ pub(crate) fn repair(
     let (nodes, terms, token) = (Arc::clone(nodes), terms.clone(), Arc::clone(token));
     touch(missing);
     let mut repairs = nodes.ask(missing, question(Verb::Repair, &terms, &token));
-    Arc::clone(&nodes).background.spawn(async move {
+    Arc::clone(&nodes).spawner.spawn(Box::pin(async move {
         loop {
             while let Some((index, reply)) = repairs.next().await {
                 if matches!(reply, Reply::Granted) {
@@ -191,7 +196,7 @@ pub(crate) fn repair(
                 repairs = nodes.ask(late, question(Verb::Repair, &terms, &token));
             }
         }
-    });
+    }));
 }
 
 /// Retires the token and puts the release onto the queue of each of `which` before it returns (step 5, and the end).
@@ -262,7 +267,13 @@ fn outcome_of(reply: Reply, keys: usize, node: &Arc<str>) -> (NodeRelease, Optio
 }
 
 fn question(verb: Verb, terms: &Terms, token: &Arc<Token>) -> Question {
-    Question { verb, keys: terms.keys.clone(), token: Arc::clone(token), ttl: terms.validity.ttl() }
+    Question {
+        verb,
+        keys: terms.keys.clone(),
+        token: Arc::clone(token),
+        ttl: terms.validity.ttl(),
+        time_limit: terms.time_limit,
+    }
 }
 
 /// The votes of a round, and what the nodes that did not go along said.

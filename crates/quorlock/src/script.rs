@@ -6,19 +6,41 @@ use redis::{Cmd, Script};
 
 use crate::node::{Question, Verb};
 
-static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/acquire.lua")));
-static EXTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/extend.lua")));
-static REPAIR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/repair.lua")));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/release.lua")));
+static ACQUIRE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/acquire.lua")));
+static EXTEND: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/extend.lua")));
+static REPAIR: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/repair.lua")));
+static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/release.lua")));
+
+struct Lua {
+    text: &'static str,
+    hash: String,
+}
+
+impl Lua {
+    fn new(text: &'static str) -> Self {
+        Self { text, hash: Script::new(text).get_hash().to_owned() }
+    }
+}
 
 /// The texts of all scripts, to be loaded on every new connection so that `EVALSHA` finds them.
 pub(crate) fn texts() -> [&'static str; 4] {
-    [
-        include_str!("lua/acquire.lua"),
-        include_str!("lua/extend.lua"),
-        include_str!("lua/repair.lua"),
-        include_str!("lua/release.lua"),
-    ]
+    [ACQUIRE.text, EXTEND.text, REPAIR.text, RELEASE.text]
+}
+
+/// The script that asks `question`; one resource is acquired without.
+fn lua(question: &Question) -> Option<&'static Lua> {
+    match question.verb {
+        Verb::Acquire if question.keys.as_slice().len() == 1 => None,
+        Verb::Acquire => Some(&ACQUIRE),
+        Verb::Extend => Some(&EXTEND),
+        Verb::Repair => Some(&REPAIR),
+        Verb::Release => Some(&RELEASE),
+    }
+}
+
+/// Whether a node that says `NOSCRIPT` to this can be sent the text.
+pub(crate) fn has_text(question: &Question, form: Form) -> bool {
+    form == Form::Hash && lua(question).is_some()
 }
 
 /// How a script is named to the node.
@@ -34,22 +56,15 @@ pub(crate) enum Form {
 pub(crate) fn command(question: &Question, form: Form) -> Cmd {
     let token = question.token.as_str();
     let ttl = question.ttl.as_millis().to_string();
-    let (text, script) = match question.verb {
-        Verb::Acquire if question.keys.as_slice().len() == 1 => {
-            let mut set = Cmd::with_capacity(6, 64 + token.len());
-            set.arg("SET").arg(&question.keys.as_slice()[0]).arg(token);
-            set.arg("NX").arg("PX").arg(ttl);
-            return set;
-        }
-        Verb::Acquire => (texts()[0], &*ACQUIRE),
-        Verb::Extend => (texts()[1], &*EXTEND),
-        Verb::Repair => (texts()[2], &*REPAIR),
-        Verb::Release => (texts()[3], &*RELEASE),
+    let Some(script) = lua(question) else {
+        let mut set = Cmd::with_capacity(6, 64 + token.len());
+        set.arg("SET").arg(question.keys.as_slice()).arg(token).arg("NX").arg("PX").arg(ttl);
+        return set;
     };
     let mut eval = Cmd::new();
     match form {
-        Form::Hash => eval.arg("EVALSHA").arg(script.get_hash()),
-        Form::Text => eval.arg("EVAL").arg(text),
+        Form::Hash => eval.arg("EVALSHA").arg(&script.hash),
+        Form::Text => eval.arg("EVAL").arg(script.text),
     };
     eval.arg(question.keys.as_slice().len()).arg(question.keys.as_slice()).arg(token);
     if !question.is_release() {
@@ -75,6 +90,7 @@ mod tests {
             keys: Keys::parse(resources.into(), "").unwrap(),
             token: Arc::new(Token::new(Uuid::nil(), [1; 16])),
             ttl: Duration::from_secs(10),
+            time_limit: Duration::from_millis(500),
         }
     }
 

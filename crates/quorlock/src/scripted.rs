@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use crate::background::Background;
 use crate::clock::{SystemClock, TokioSpawner};
 use crate::event::Audience;
 use crate::fan_out::Nodes;
@@ -84,12 +83,20 @@ impl Node for Handle {
         })
     }
 
+    fn is_up(&self) -> bool {
+        true
+    }
+
     fn connected(&self) -> BoxFuture<'static, bool> {
         Box::pin(std::future::ready(true))
     }
 
     fn owed(&self) -> usize {
         0
+    }
+
+    fn drained(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
 
@@ -102,8 +109,12 @@ pub(crate) fn nodes(count: usize) -> (Arc<Nodes>, Vec<Arc<Scripted>>) {
         })
         .collect();
     let list = scripted.iter().map(|node| Box::new(Handle(Arc::clone(node))) as Box<dyn Node>);
-    let background = Background::new(Arc::new(TokioSpawner::default()));
-    let nodes = Nodes::new(list.collect(), Arc::new(SystemClock), background, Audience::default());
+    let nodes = Nodes {
+        list: list.collect(),
+        clock: Arc::new(SystemClock),
+        spawner: Arc::new(TokioSpawner::default()),
+        audience: Audience::default(),
+    };
     (Arc::new(nodes), scripted)
 }
 

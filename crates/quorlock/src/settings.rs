@@ -62,10 +62,7 @@ impl Settings {
     ) -> Result<Terms, InvalidInput> {
         let validity = Validity::new(ttl.unwrap_or(self.ttl), self.drift_factor)?;
         let keys = Keys::parse(resources, &self.prefix)?;
-        Ok(Terms { keys, validity, time_limit: self.time_limit_for(validity) })
-    }
-
-    pub(crate) fn time_limit_for(&self, validity: Validity) -> Duration {
-        self.time_limit.unwrap_or_else(|| validity.default_time_limit())
+        let time_limit = self.time_limit.unwrap_or_else(|| validity.default_time_limit());
+        Ok(Terms { keys, validity, time_limit })
     }
 }

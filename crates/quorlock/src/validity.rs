@@ -18,10 +18,11 @@ const TIME_LIMIT_CAP: Duration = Duration::from_millis(500);
 ///
 /// The formula of <https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>, steps 3 and 4:
 /// `deadline = start + ttl - drift`, `start` taken before the first byte is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Validity {
     ttl: Duration,
     drift: Duration,
+    drift_factor: f64,
 }
 
 impl Validity {
@@ -44,7 +45,7 @@ impl Validity {
         if whole <= drift {
             return Err(InvalidInput::TtlNotAboveDrift { ttl, drift });
         }
-        Ok(Self { ttl: whole, drift })
+        Ok(Self { ttl: whole, drift, drift_factor })
     }
 
     /// What the nodes are told.
@@ -55,6 +56,16 @@ impl Validity {
     /// What the holder may trust, counted from `start`.
     pub(crate) fn length(self) -> Duration {
         self.ttl - self.drift
+    }
+
+    /// This, or the shortest that is valid for `left`, whichever is longer.
+    pub(crate) fn covering(self, left: Duration) -> Self {
+        if self.length() >= left {
+            return self;
+        }
+        let ttl = (left + DRIFT_FLOOR).div_f64(1.0 - self.drift_factor);
+        // A millisecond more than the quotient, which is cut to whole ones.
+        Self::new(ttl + Duration::from_millis(1), self.drift_factor).unwrap_or(self)
     }
 
     /// The instant at which a lease asked for at `start` is over.
@@ -158,6 +169,17 @@ mod tests {
             prop_assert!(deadline > start);
             prop_assert!(validity.notice(deadline) < deadline);
             prop_assert!(validity.notice(deadline) > start);
+        }
+
+        #[test]
+        fn covering_is_long_enough_and_not_much_longer(
+            ms in 3u64..100_000, left in 0u64..10_000_000, factor in 0.0..0.3f64,
+        ) {
+            let Ok(validity) = Validity::new(Duration::from_millis(ms), factor) else { return Ok(()) };
+            let left = Duration::from_millis(left);
+            let covering = validity.covering(left);
+            prop_assert!(covering.length() >= left);
+            prop_assert!(covering == validity || covering.length() <= left + Duration::from_millis(2));
         }
     }
 }

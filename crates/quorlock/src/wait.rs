@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::settings::NO_QUORUM_LIMIT;
+use crate::validity::later;
 
 /// What an acquire took of late: a moving average over about eight rounds.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ impl Pace {
     }
 }
 
-/// How long one call may go on.
+/// How long one call may go on. Every round has its full time limit: one that is cut would say nothing of the lock.
 ///
 /// A denial is waited for as long as the caller says, by default for ever. Without a quorum the limit is the caller's
 /// too, by default [`NO_QUORUM_LIMIT`], counted from the first failure in a row.
@@ -43,15 +44,6 @@ impl Wait {
         self.begun
     }
 
-    /// How long the next round may take at most, so that the call ends when its caller said.
-    pub(crate) fn cap(&self, time_limit: Duration, now: Instant) -> Duration {
-        match self.left(now) {
-            // The first round is never cut to nothing: to wait for no time means to ask once.
-            Some(left) if !left.is_zero() => time_limit.min(left),
-            _ => time_limit,
-        }
-    }
-
     /// After a denial: the delay, cut to what is left; `None` to give up.
     pub(crate) fn after_denial(&mut self, delay: Duration, now: Instant) -> Option<Duration> {
         self.failing_since = None;
@@ -68,6 +60,11 @@ impl Wait {
             NO_QUORUM_LIMIT.saturating_sub(now.saturating_duration_since(since))
         });
         (!left.is_zero()).then(|| delay.min(left))
+    }
+
+    /// When the caller's limit is over, if there is one.
+    pub(crate) fn end(&self) -> Option<Instant> {
+        self.wait_for.map(|limit| later(self.begun, limit))
     }
 
     fn left(&self, now: Instant) -> Option<Duration> {
@@ -104,16 +101,6 @@ mod tests {
         assert!(wait.after_denial(MS, start + half).is_some());
         assert!(wait.after_failure(MS, start + NO_QUORUM_LIMIT).is_some());
         assert!(wait.after_failure(MS, start + 2 * NO_QUORUM_LIMIT).is_none());
-    }
-
-    #[test]
-    fn the_last_round_ends_when_the_caller_said_but_the_first_is_always_asked() {
-        let start = SystemClock.now();
-        let wait = Wait::new(start, Some(10 * MS));
-        assert_eq!(wait.cap(50 * MS, start), 10 * MS);
-        assert_eq!(wait.cap(50 * MS, start + 7 * MS), 3 * MS);
-        assert_eq!(Wait::new(start, Some(Duration::ZERO)).cap(50 * MS, start), 50 * MS);
-        assert_eq!(Wait::new(start, None).cap(50 * MS, start), 50 * MS);
     }
 
     #[test]

@@ -8,10 +8,19 @@
 --         { 0, -2 } (missing: at least one key is gone, none is another's; nothing was changed)
 --      or { -1, -2 } (another's: at least one key holds something else; nothing was changed).
 
+-- What a key holds: its value, false if it is gone, or a table if it is of another type and so somebody else's. Other
+-- errors (no right, for one) say nothing about the key: they end the script.
+local function value_of(key)
+  local value = redis.pcall('GET', key)
+  if type(value) == 'table' and value.err and not string.find(value.err, 'WRONGTYPE', 1, true) then
+    error(value.err, 0)
+  end
+  return value
+end
+
 local missing = false
 for _, key in ipairs(KEYS) do
-  -- pcall: a key of another type belongs to somebody else, it is no reason to fail.
-  local value = redis.pcall('GET', key)
+  local value = value_of(key)
   if value == false then
     missing = true
   elseif value ~= ARGV[1] then

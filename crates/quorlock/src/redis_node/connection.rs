@@ -1,18 +1,18 @@
 //! Keeps one node's connection up: open, publish, watch, give up, open again. What is asked on it is `mod.rs`'s.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::cmd;
 use tokio::sync::watch;
 
-use super::owed::SLACK;
+use super::exchange::Session;
 use super::session::{self, Identity, Opened};
 use super::wire::Abort;
-use super::{Link, Sent, Session, Shared};
+use super::{Link, Shared};
 use crate::error::{Failure, NodeError, NodeErrorKind};
 use crate::event::Event;
-use crate::node::Question;
 use crate::retry::Retry;
 use crate::script::Form;
 use crate::sync::lock;
@@ -22,51 +22,75 @@ use crate::validity::later;
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// Between attempts to connect.
 const RECONNECT: Retry = Retry::between(Duration::from_millis(10), Duration::from_secs(1));
+/// A connection that lived for less is no reason to hurry with the next.
+const STABLE: Duration = Duration::from_secs(1);
 
-/// Connects, and connects again, until the handle is dropped (`alive`).
-pub(super) async fn keep_up(node: Arc<Shared>, mut alive: watch::Receiver<()>) {
-    let mut previous = None;
-    let mut delays = RECONNECT.delays(Duration::ZERO, &node.entropy);
-    loop {
-        let served = tokio::select! {
-            biased;
-            _ = alive.changed() => return,
-            served = serve(&node, &mut previous) => served,
-        };
-        if served {
-            delays = RECONNECT.delays(Duration::ZERO, &node.entropy);
-        }
-        let delay = delays.next().unwrap_or_default();
+/// Connects, and connects again, until the handle is dropped (`alive`) and what is owed is paid.
+pub(super) fn keep_up(
+    node: &Arc<Shared>,
+    alive: watch::Receiver<()>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let service = Service(Arc::clone(node));
+    async move {
+        let node = &service.0;
         tokio::select! {
             biased;
-            _ = alive.changed() => return,
-            () = node.clock.sleep_until(later(node.clock.now(), delay)) => {}
+            () = unwanted(node, alive) => {}
+            () = connect_for_ever(node) => {}
         }
     }
 }
 
-/// One connection from its opening to its end. Says whether it got as far as being used.
-async fn serve(node: &Arc<Shared>, previous: &mut Option<Identity>) -> bool {
+/// The task that keeps a connection up. When it ends, also because its runtime did and it was never polled, the next
+/// question starts another.
+struct Service(Arc<Shared>);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let was = std::mem::replace(&mut lock(&self.0.state).link, Link::Idle);
+        self.0.settled.send_replace(false);
+        drop(was);
+    }
+}
+
+async fn unwanted(node: &Shared, mut alive: watch::Receiver<()>) {
+    // Nothing is ever sent: this is an error when the handle is dropped.
+    while alive.changed().await.is_ok() {}
+    node.drained().await;
+}
+
+async fn connect_for_ever(node: &Arc<Shared>) {
+    let mut previous = None;
+    let mut delays = RECONNECT.delays(Duration::ZERO, &node.entropy);
+    loop {
+        let begun = node.clock.now();
+        serve(node, &mut previous).await;
+        if node.clock.now() >= later(begun, STABLE) {
+            delays = RECONNECT.delays(Duration::ZERO, &node.entropy);
+        }
+        node.sleep(delays.next().unwrap_or_default()).await;
+    }
+}
+
+/// One connection from its opening to its end.
+async fn serve(node: &Arc<Shared>, previous: &mut Option<Identity>) {
     let abort = Abort::default();
     let opened = match open(node, previous.as_ref(), &abort).await {
         Ok(opened) => opened,
-        Err(failure) => {
-            down(node, &failure);
-            return false;
-        }
+        Err(failure) => return down(node, &failure),
     };
-    *previous = Some(opened.identity);
-    up(node, opened.connection, opened.old_left);
+    let Opened { connection, mut driver, identity, old_left } = opened;
+    *previous = Some(identity);
+    up(node, connection, old_left);
     let failure: Failure = tokio::select! {
         biased;
-        () = opened.driver => NodeErrorKind::Disconnected.into(),
-        () = silent(node) => {
-            abort.set();
-            NodeErrorKind::NoAnswer.into()
-        }
+        () = &mut driver => NodeErrorKind::Disconnected.into(),
+        () = silent(node) => NodeErrorKind::NoAnswer.into(),
     };
+    // Before the stream is closed, with the driver.
+    abort.set();
+    drop(driver);
     down(node, &failure);
-    true
 }
 
 async fn open(
@@ -74,10 +98,11 @@ async fn open(
     previous: Option<&Identity>,
     abort: &Abort,
 ) -> Result<Opened, Failure> {
+    let mut opening = Box::pin(session::open(node, previous, abort.clone()));
     let limit = node.clock.sleep_until(later(node.clock.now(), CONNECT_LIMIT));
     tokio::select! {
         biased;
-        opened = session::open(node, previous, abort.clone()) => opened,
+        opened = &mut opening => opened,
         () = limit => {
             abort.set();
             Err(NodeErrorKind::NoAnswer.into())
@@ -85,45 +110,68 @@ async fn open(
     }
 }
 
-/// Resolves when the connection has owed an answer for `patience` without giving one (invariant 5).
+/// Resolves when the connection owes an answer and does not even answer a `PING` (invariant 5).
 ///
-/// Where this task itself was late, the process was held up, and answers may wait unread: that is no silence.
+/// That those who asked have not looked at their answers says nothing of the node: it answers in order, so the answer to
+/// the `PING` tells that everything before it was answered.
 async fn silent(node: &Shared) {
     loop {
-        let owes_since = match &lock(&node.state).link {
-            Link::Up(session) if session.unanswered() > 0 => Some(session.waiting_since),
+        let owing = match &lock(&node.state).link {
+            Link::Up(session) => session.owes().map(|sequence| {
+                (sequence, session.connection.clone(), session.waiting_since, session.patience / 2)
+            }),
             _ => None,
         };
-        let Some(end) = owes_since.map(|since| later(since, node.patience)) else {
+        let Some((sequence, mut connection, since, half)) = owing else {
             node.busy.notified().await;
             continue;
         };
         let now = node.clock.now();
-        if now < end {
-            node.clock.sleep_until(end).await;
-        } else if now < later(end, node.patience / 2) {
-            return;
-        } else if let Link::Up(session) = &mut lock(&node.state).link {
-            session.waiting_since = now;
+        if now < later(since, half) {
+            node.clock.sleep_until(later(since, half)).await;
+            continue;
+        }
+        let limit = node.clock.sleep_until(later(now, half));
+        let ping = cmd("PING");
+        let answered = tokio::select! {
+            biased;
+            answer = connection.send_packed_command(&ping) => answer.is_ok(),
+            () = limit => return,
+        };
+        if !answered {
+            // The connection has ended, and the driver says so.
+            return pending().await;
+        }
+        if let Link::Up(session) = &mut lock(&node.state).link {
+            session.heard_up_to(sequence, node.clock.now());
         }
     }
 }
 
 /// Publishes the connection, with every owed release in front of whatever is asked next (invariant 3).
-fn up(node: &Arc<Shared>, connection: MultiplexedConnection, old_left: bool) {
+fn up(node: &Arc<Shared>, connection: redis::aio::MultiplexedConnection, old_left: bool) {
     let now = node.clock.now();
     let mut state = lock(&node.state);
     state.sessions += 1;
-    let number = state.sessions;
-    let mut session = Session { number, connection, sent: 0, heard: 0, waiting_since: now };
-    let due = state.owed.due();
-    let owed = due.len();
-    for (number, release) in due {
-        let sent = node.send(&mut session, &release, Form::Hash, Some(number), now);
-        node.background.spawn(settle(Arc::clone(node), release, sent, old_left));
-    }
+    let mut session = Session::new(state.sessions, connection, now, old_left);
+    let due: Vec<_> = state
+        .owed
+        .due()
+        .into_iter()
+        .map(|(number, release)| {
+            let sent = node.send(&mut session, &release, Form::Hash, Some(number), now);
+            (release, sent)
+        })
+        .collect();
     state.link = Link::Up(session);
     drop(state);
+    let owed = due.len();
+    let heard = Arc::clone(node);
+    node.spawner.spawn(Box::pin(async move {
+        for (release, sent) in due {
+            heard.hear(&release, sent).await;
+        }
+    }));
     node.settled.send_replace(true);
     node.audience.tell(|| Event::NodeConnected { node: Arc::clone(&node.name), owed });
     if old_left {
@@ -131,21 +179,14 @@ fn up(node: &Arc<Shared>, connection: MultiplexedConnection, old_left: bool) {
     }
 }
 
-/// Hears the answer to an owed release; where an older connection may still set the key, releases once more when that
-/// key would have expired.
-async fn settle(node: Arc<Shared>, release: Arc<Question>, sent: Sent, old_left: bool) {
-    node.hear(&release, sent).await;
-    if old_left {
-        let expired = later(later(node.clock.now(), release.ttl), SLACK);
-        node.clock.sleep_until(expired).await;
-        node.exchange(release).await;
-    }
-}
-
 fn down(node: &Shared, why: &Failure) {
     let failure = Failure::with_source(NodeErrorKind::Down, why.reason());
-    let was = std::mem::replace(&mut lock(&node.state).link, Link::Down(failure.clone()));
+    let mut state = lock(&node.state);
+    let was = std::mem::replace(&mut state.link, Link::Down(failure.clone()));
+    let forgotten = state.owed.trim(node.clock.now());
+    drop(state);
     node.settled.send_replace(true);
+    node.tell_forgotten(forgotten);
     if !matches!(was, Link::Down(_)) {
         node.audience.tell(|| Event::NodeDown { error: NodeError::new(&node.name, failure) });
     }

@@ -7,15 +7,17 @@
 //!    acquire is behind it on the wire.
 //! 2. Whether a token is retired is read under the same lock, and a token is retired before its release is asked: nothing
 //!    that sets a key is queued behind a release, on this connection or a later one.
-//! 3. A release is noted as owed before it is sent, and forgotten only when the node has confirmed it. A new connection first kills the old one, then sends what is owed, and only then anything else.
+//! 3. A release is noted as owed before it is sent, and forgotten only when the node has confirmed it. A new connection
+//!    first kills the old one, then sends what is owed, and only then anything else.
 //! 4. The driver's queue is never full: where it is, the driver lets waiting commands in as their futures are polled, which
 //!    is not the order of the calls. So what may wait for an answer is bounded before it (`MAX_UNANSWERED`), but for
 //!    releases, of which there are no more than locks.
-//! 5. A connection that was silent for `patience` while it was asked is given up, and all that waits on it ends: a frozen
-//!    node collects nothing (G7).
+//! 5. A connection that owes an answer and does not even answer a `PING` for its patience is given up, and all that waits
+//!    on it ends: a frozen node collects nothing (G7). An answer that nobody has looked at yet is no silence.
 
 mod address;
 mod connection;
+mod exchange;
 mod owed;
 mod reply;
 mod session;
@@ -25,43 +27,34 @@ mod wire;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, Value};
 use tokio::sync::{Notify, watch};
 use tokio::task::coop::unconstrained;
 
 pub use self::address::Server;
 pub(crate) use self::address::{Address, parse_all};
+use self::exchange::Session;
 use self::owed::Owed;
 pub(crate) use self::wire::Sockets;
 pub use self::wire::{Abort, Connector, Wire};
-use crate::background::Background;
-use crate::clock::Clock;
+use crate::clock::{Clock, Spawner};
 use crate::entropy::Entropy;
-use crate::error::{Failure, NodeErrorKind};
-use crate::event::{Audience, Event};
-use crate::node::{Node, Question, Reply, Verb};
-use crate::script::{self, Form};
+use crate::error::Failure;
+use crate::event::Audience;
+use crate::node::{Node, Question, Reply};
 use crate::sync::lock;
-
-/// A connection is not given up sooner, however short the time limit: a hiccup of a node is not its death.
-const PATIENCE_FLOOR: Duration = Duration::from_millis(100);
-/// The most commands other than releases that wait for the answer of one node.
-const MAX_UNANSWERED: u64 = 8192;
 
 /// What a node is made of; see `builder.rs`.
 pub(crate) struct Parts {
     pub(crate) address: Address,
     pub(crate) client_name: String,
-    pub(crate) time_limit: Duration,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<Entropy>,
-    pub(crate) background: Background,
+    pub(crate) spawner: Arc<dyn Spawner>,
     pub(crate) audience: Audience,
 }
 
@@ -74,20 +67,19 @@ pub(crate) struct RedisNode {
 
 impl RedisNode {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { address, client_name, time_limit, .. } = parts;
         let shared = Shared {
-            name: address.name().into(),
-            address,
-            client_name,
-            patience: (2 * time_limit).max(PATIENCE_FLOOR),
+            name: parts.address.name().into(),
+            address: parts.address,
+            client_name: parts.client_name,
             connector: parts.connector,
             clock: parts.clock,
             entropy: parts.entropy,
-            background: parts.background,
+            spawner: parts.spawner,
             audience: parts.audience,
             state: Mutex::new(State { link: Link::Idle, owed: Owed::default(), sessions: 0 }),
             settled: watch::Sender::new(false),
             busy: Notify::new(),
+            paid: Notify::new(),
         };
         Self { shared: Arc::new(shared), alive: watch::Sender::new(()) }
     }
@@ -96,8 +88,9 @@ impl RedisNode {
         let mut state = lock(&self.shared.state);
         if matches!(state.link, Link::Idle) {
             state.link = Link::Connecting;
-            let service = connection::keep_up(Arc::clone(&self.shared), self.alive.subscribe());
-            self.shared.background.spawn_service(Box::pin(service));
+            drop(state);
+            let service = connection::keep_up(&self.shared, self.alive.subscribe());
+            self.shared.spawner.spawn(Box::pin(service));
         }
     }
 }
@@ -117,6 +110,10 @@ impl Node for RedisNode {
         }
     }
 
+    fn is_up(&self) -> bool {
+        matches!(lock(&self.shared.state).link, Link::Up(_))
+    }
+
     fn connected(&self) -> BoxFuture<'static, bool> {
         self.start();
         let shared = Arc::clone(&self.shared);
@@ -128,6 +125,11 @@ impl Node for RedisNode {
 
     fn owed(&self) -> usize {
         lock(&self.shared.state).owed.count(self.shared.clock.now())
+    }
+
+    fn drained(&self) -> BoxFuture<'static, ()> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.drained().await })
     }
 }
 
@@ -142,17 +144,18 @@ struct Shared {
     name: Arc<str>,
     address: Address,
     client_name: String,
-    patience: Duration,
     connector: Arc<dyn Connector>,
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
-    background: Background,
+    spawner: Arc<dyn Spawner>,
     audience: Audience,
     state: Mutex<State>,
     /// Whether the first attempt to connect has ended.
     settled: watch::Sender<bool>,
     /// Rung when a quiet connection is asked something.
     busy: Notify,
+    /// Rung when an owed release is confirmed.
+    paid: Notify,
 }
 
 struct State {
@@ -162,7 +165,7 @@ struct State {
 }
 
 enum Link {
-    /// Never asked.
+    /// Nobody keeps a connection up: never asked, or the runtime that did has ended.
     Idle,
     /// For the first time: an acquire waits for it.
     Connecting,
@@ -171,140 +174,28 @@ enum Link {
     Down(Failure),
 }
 
-struct Session {
-    number: u64,
-    connection: MultiplexedConnection,
-    sent: u64,
-    heard: u64,
-    /// Since when it owes an answer without having given one.
-    waiting_since: Instant,
-}
-
-impl Session {
-    fn unanswered(&self) -> u64 {
-        self.sent - self.heard
-    }
-
-    fn is_full(&self) -> bool {
-        self.unanswered() >= MAX_UNANSWERED
-    }
-}
-
-/// A question on the queue.
-struct Sent {
-    answer: BoxFuture<'static, RedisResult<Value>>,
-    session: u64,
-    owed: Option<u64>,
-}
-
-enum Put {
-    Queued(Sent),
-    /// The first connection is on its way.
-    Later,
-    Refused(Failure),
-}
-
 impl Shared {
-    async fn exchange(self: Arc<Self>, question: Arc<Question>) -> Reply {
-        loop {
-            match self.put(&question, Form::Hash, None) {
-                Put::Queued(sent) => return self.hear(&question, sent).await,
-                Put::Later => self.settled().await,
-                Put::Refused(failure) => return Reply::Failed(failure),
-            }
-        }
-    }
-
-    /// Queues the command, or says why not (invariants 1 to 3). `owed` is the number of a release already noted.
-    fn put(&self, question: &Arc<Question>, form: Form, owed: Option<u64>) -> Put {
-        let now = self.clock.now();
-        let mut state = lock(&self.state);
-        if question.is_revoked() {
-            return Put::Refused(NodeErrorKind::Down.into());
-        }
-        let (owed, forgot) = match owed {
-            None if question.is_release() => {
-                let (number, forgot) = state.owed.add(Arc::clone(question), now);
-                (Some(number), forgot)
-            }
-            known => (known, false),
-        };
-        let put = match &mut state.link {
-            Link::Up(session) if !question.is_release() && session.is_full() => {
-                Put::Refused(NodeErrorKind::Overloaded.into())
-            }
-            Link::Up(session) => Put::Queued(self.send(session, question, form, owed, now)),
-            Link::Idle | Link::Connecting if question.verb == Verb::Acquire => Put::Later,
-            Link::Idle | Link::Connecting => Put::Refused(NodeErrorKind::Down.into()),
-            Link::Down(failure) => Put::Refused(failure.clone()),
-        };
-        // An observer may do anything, so nothing is locked while it is told.
-        drop(state);
-        if forgot {
-            self.audience.tell(|| Event::OwedReleaseDropped { node: Arc::clone(&self.name) });
-        }
-        put
-    }
-
-    fn send(
-        &self,
-        session: &mut Session,
-        question: &Question,
-        form: Form,
-        owed: Option<u64>,
-        now: Instant,
-    ) -> Sent {
-        if session.unanswered() == 0 {
-            session.waiting_since = now;
-            self.busy.notify_one();
-        }
-        session.sent += 1;
-        let mut connection = session.connection.clone();
-        let command = script::command(question, form);
-        let mut answer: BoxFuture<'static, RedisResult<Value>> =
-            Box::pin(async move { connection.send_packed_command(&command).await });
-        let answer = match unconstrained(&mut answer).now_or_never() {
-            Some(at_once) => Box::pin(ready(at_once)),
-            None => answer,
-        };
-        Sent { answer, session: session.number, owed }
-    }
-
-    /// Waits for the answer; sends the script's text where the node does not know it.
-    async fn hear(&self, question: &Arc<Question>, mut sent: Sent) -> Reply {
-        loop {
-            let answer = sent.answer.await;
-            self.note_answer(sent.session, answer.is_ok());
-            match reply::read(question, answer) {
-                reply::Answer::Reply(reply) => {
-                    if let (Some(number), Reply::Released { .. }) = (sent.owed, &reply) {
-                        lock(&self.state).owed.settle(number);
-                    }
-                    return reply;
-                }
-                reply::Answer::NoScript => match self.put(question, Form::Text, sent.owed) {
-                    Put::Queued(again) => sent = again,
-                    Put::Later => return Reply::Failed(NodeErrorKind::Down.into()),
-                    Put::Refused(failure) => return Reply::Failed(failure),
-                },
-            }
-        }
-    }
-
-    fn note_answer(&self, number: u64, is_answer: bool) {
-        let now = self.clock.now();
-        if let Link::Up(session) = &mut lock(&self.state).link
-            && session.number == number
-        {
-            session.heard += 1;
-            if is_answer {
-                session.waiting_since = now;
-            }
-        }
-    }
-
     async fn settled(&self) {
         // An error means that the sender is gone, but it lives in `self`.
         drop(self.settled.subscribe().wait_for(|settled| *settled).await);
+    }
+
+    /// Resolves when every release has been confirmed, or its keys must have expired on a node that runs.
+    async fn drained(&self) {
+        loop {
+            let paid = self.paid.notified();
+            let now = self.clock.now();
+            let Some(expiry) = lock(&self.state).owed.next_expiry(now) else { return };
+            tokio::select! {
+                biased;
+                () = paid => {}
+                () = self.clock.sleep_until(expiry) => {}
+            }
+        }
+    }
+
+    /// Sleeps for `span`.
+    async fn sleep(&self, span: Duration) {
+        self.clock.sleep_until(crate::validity::later(self.clock.now(), span)).await;
     }
 }

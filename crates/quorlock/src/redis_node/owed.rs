@@ -18,21 +18,25 @@ pub(super) const SLACK: Duration = Duration::from_millis(100);
 /// What one node is owed, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Owed {
-    entries: BTreeMap<u64, (Arc<Question>, Instant)>,
+    entries: BTreeMap<u64, Entry>,
     next: u64,
 }
 
+#[derive(Debug)]
+struct Entry {
+    release: Arc<Question>,
+    /// When its keys must have expired on a node that runs.
+    expires: Instant,
+}
+
 impl Owed {
-    /// Notes a release before it is sent. Returns its number, and whether another had to be forgotten for it before its
-    /// time.
-    pub(super) fn add(&mut self, release: Arc<Question>, now: Instant) -> (u64, bool) {
+    /// Notes a release before it is sent. Returns its number.
+    pub(super) fn add(&mut self, release: Arc<Question>, now: Instant) -> u64 {
         let number = self.next;
         self.next += 1;
-        let expires = later(later(now, release.ttl), SLACK);
-        let forgotten =
-            (self.entries.len() >= MAX_OWED).then(|| self.entries.pop_first()).flatten();
-        self.entries.insert(number, (release, expires));
-        (number, forgotten.is_some_and(|(_, (_, expires))| expires > now))
+        let expires = expiry(&release, now);
+        self.entries.insert(number, Entry { release, expires });
+        number
     }
 
     /// The node has confirmed it.
@@ -40,15 +44,51 @@ impl Owed {
         self.entries.remove(&number);
     }
 
-    /// What has to be sent on a new connection, in order.
-    pub(super) fn due(&self) -> Vec<(u64, Arc<Question>)> {
-        self.entries.iter().map(|(number, (release, _))| (*number, Arc::clone(release))).collect()
+    /// It will be sent once more: its keys may be set again until then.
+    pub(super) fn renew(&mut self, number: u64, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.expires = later(expiry(&entry.release, now), entry.release.ttl);
+        }
     }
 
-    /// How many of them may still have a key on a node that has not been frozen since.
-    pub(super) fn count(&self, now: Instant) -> usize {
-        self.entries.values().filter(|(_, expires)| *expires > now).count()
+    /// Whether it is still owed and its keys may still be there.
+    pub(super) fn is_live(&self, number: u64, now: Instant) -> bool {
+        self.entries.get(&number).is_some_and(|entry| entry.expires > now)
     }
+
+    /// Forgets what is beyond the bound: first what has expired, then the oldest. Returns how many of the latter.
+    ///
+    /// For a node that cannot be reached: what is on its way on a living connection has its answer coming.
+    pub(super) fn trim(&mut self, now: Instant) -> usize {
+        if self.entries.len() <= MAX_OWED {
+            return 0;
+        }
+        self.entries.retain(|_, entry| entry.expires > now);
+        let excess = self.entries.len().saturating_sub(MAX_OWED);
+        for _ in 0..excess {
+            self.entries.pop_first();
+        }
+        excess
+    }
+
+    /// What has to be sent on a new connection, in order.
+    pub(super) fn due(&self) -> Vec<(u64, Arc<Question>)> {
+        self.entries.iter().map(|(number, entry)| (*number, Arc::clone(&entry.release))).collect()
+    }
+
+    /// How many of them may still have a key on a node that runs.
+    pub(super) fn count(&self, now: Instant) -> usize {
+        self.entries.values().filter(|entry| entry.expires > now).count()
+    }
+
+    /// When the first of those has expired.
+    pub(super) fn next_expiry(&self, now: Instant) -> Option<Instant> {
+        self.entries.values().map(|entry| entry.expires).filter(|expires| *expires > now).min()
+    }
+}
+
+fn expiry(release: &Question, now: Instant) -> Instant {
+    later(later(now, release.ttl), SLACK)
 }
 
 #[cfg(test)]
@@ -67,6 +107,7 @@ mod tests {
             keys: Keys::parse("a".into(), "").unwrap(),
             token: Arc::new(Token::new(Uuid::nil(), [0; 16])),
             ttl: Duration::from_millis(ttl_millis),
+            time_limit: Duration::from_millis(5),
         })
     }
 
@@ -77,26 +118,39 @@ mod tests {
     #[test]
     fn a_release_is_owed_until_it_is_settled_however_long_that_takes() {
         let (mut owed, now) = (Owed::default(), SystemClock.now());
-        let (short, _) = owed.add(release(10), now);
-        let (long, _) = owed.add(release(60_000), now);
-        assert_eq!(owed.count(now), 2);
-        assert_eq!(owed.count(now + Duration::from_millis(10) + SLACK), 1);
+        let short = owed.add(release(10), now);
+        let long = owed.add(release(60_000), now);
+        let expiry = now + Duration::from_millis(10) + SLACK;
+        assert_eq!((owed.count(now), owed.next_expiry(now)), (2, Some(expiry)));
+        assert_eq!(owed.count(expiry), 1);
+        assert!(!owed.is_live(short, expiry) && owed.is_live(long, expiry));
         assert_eq!(numbers(&owed), [short, long]);
         owed.settle(long);
         assert_eq!(numbers(&owed), [short]);
+        assert_eq!(owed.next_expiry(expiry), None);
     }
 
     #[test]
-    fn the_oldest_is_forgotten_beyond_the_bound() {
+    fn beyond_the_bound_what_has_expired_is_forgotten_first_and_then_the_oldest() {
         let (mut owed, now) = (Owed::default(), SystemClock.now());
-        for _ in 0..MAX_OWED {
-            assert!(!owed.add(release(60_000), now).1);
-        }
-        let (newest, forgot) = owed.add(release(60_000), now);
-        assert!(forgot);
-        assert_eq!(owed.count(now), MAX_OWED);
+        let first = owed.add(release(60_000), now);
+        let expired = owed.add(release(10), now);
+        let rest: Vec<_> = (2..=MAX_OWED).map(|_| owed.add(release(60_000), now)).collect();
+        assert_eq!(owed.trim(now + Duration::from_secs(1)), 0);
+        assert!(!numbers(&owed).contains(&expired));
+        let newest = owed.add(release(60_000), now);
+        assert_eq!(owed.trim(now), 1);
+        assert!(!numbers(&owed).contains(&first));
+        assert_eq!(numbers(&owed).first(), rest.first());
         assert_eq!(numbers(&owed).last(), Some(&newest));
-        let much_later = now + Duration::from_secs(120);
-        assert!(!owed.add(release(60_000), much_later).1, "what it forgets had expired");
+    }
+
+    #[test]
+    fn what_is_sent_once_more_stays_owed_for_as_long() {
+        let (mut owed, now) = (Owed::default(), SystemClock.now());
+        let number = owed.add(release(10), now);
+        let soon = now + Duration::from_millis(9);
+        owed.renew(number, soon);
+        assert!(owed.is_live(number, soon + Duration::from_millis(11) + SLACK));
     }
 }

@@ -4,6 +4,7 @@ use redis::{RedisError, RedisResult, Value};
 
 use crate::error::{Failure, NodeErrorKind};
 use crate::node::{Question, Reply, Verb};
+use crate::script::{self, Form};
 
 /// What to make of an answer.
 pub(super) enum Answer {
@@ -13,10 +14,12 @@ pub(super) enum Answer {
 }
 
 /// Reads the answer to `question`. Anything unexpected is a failure, never a grant.
-pub(super) fn read(question: &Question, answer: RedisResult<Value>) -> Answer {
+pub(super) fn read(question: &Question, form: Form, answer: RedisResult<Value>) -> Answer {
     let value = match answer.and_then(Value::extract_error) {
         Ok(value) => value,
-        Err(error) if error.code() == Some("NOSCRIPT") => return Answer::NoScript,
+        Err(error) if error.code() == Some("NOSCRIPT") && script::has_text(question, form) => {
+            return Answer::NoScript;
+        }
         Err(error) => return Answer::Reply(Reply::Failed(failure(error))),
     };
     let reply = match (question.verb, &value) {
@@ -99,8 +102,9 @@ mod tests {
             keys: Keys::parse("a".into(), "").unwrap(),
             token: Arc::new(Token::new(Uuid::nil(), [0; 16])),
             ttl: Duration::from_secs(1),
+            time_limit: Duration::from_millis(50),
         };
-        match read(&question, Ok(value)) {
+        match read(&question, Form::Text, Ok(value)) {
             Answer::Reply(reply) => reply,
             Answer::NoScript => panic!("no script was asked for"),
         }
@@ -155,6 +159,17 @@ mod tests {
         let Reply::Failed(failure) = answer(Verb::Release, value) else { panic!("it is an error") };
         assert_eq!(failure.to_string(), "refused (ERR unknown command 'EVALSHA')");
         assert!(!format!("{failure:?}").contains("SECRET"));
+    }
+
+    #[test]
+    fn no_script_is_an_answer_only_where_there_is_a_text_to_send() {
+        let no_script = || redis::parse_redis_value(b"-NOSCRIPT No matching script.\r\n").unwrap();
+        for verb in VERBS {
+            assert!(
+                matches!(answer(verb, no_script()), Reply::Failed(_)),
+                "{verb:?} with its text"
+            );
+        }
     }
 
     #[test]

@@ -12,10 +12,11 @@ use super::wire::TcpWire;
 
 pub(super) async fn wrap(host: &str, tcp: TcpWire) -> io::Result<TlsStream<TcpWire>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    TlsConnector::from(config()?).connect(name, tcp).await
+    let config = tokio::task::spawn_blocking(config).await.map_err(io::Error::other)??;
+    TlsConnector::from(config).connect(name, tcp).await
 }
 
-/// Read anew for every connection: connections are few, and the system's certificates change under long-lived processes.
+/// Reads files. Read anew for every connection: connections are few, and the system's certificates change under long-lived processes.
 fn config() -> io::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();

@@ -138,3 +138,33 @@ impl AsyncWrite for TcpWire {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What the peer reads when the stream is dropped.
+    async fn end_of_a_stream(abort: bool) -> io::Result<usize> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let given_up = Abort::default();
+        let server = Server::Tcp { host: "127.0.0.1".to_owned(), port };
+        let wire = Sockets.connect(server, given_up.clone()).await?;
+        let (mut peer, _) = listener.accept().await?;
+        if abort {
+            given_up.set();
+        }
+        drop(wire);
+        peer.read(&mut [0; 8]).await
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_given_up_is_reset_and_any_other_is_closed() {
+        assert_eq!(end_of_a_stream(false).await.unwrap(), 0);
+        let error = end_of_a_stream(true).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+}
