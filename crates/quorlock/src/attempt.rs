@@ -18,7 +18,7 @@ use crate::round::{self, Missed};
 use crate::settings::Settings;
 use crate::token::Token;
 use crate::validity::later;
-use crate::wait::{Pace, Wait};
+use crate::wait::{Next, Pace, Wait};
 
 /// What every call on a handle needs.
 #[derive(Debug)]
@@ -43,62 +43,82 @@ pub(crate) struct Wish {
 impl Core {
     /// Rounds until one is won or the wait is over.
     pub(crate) async fn lock(&self, wish: &Wish) -> Result<Guard, Error> {
-        let nodes = &self.nodes;
-        let mut wait = Wait::new(nodes.clock.now(), wish.wait_for);
-        self.ready(wait.end()).await?;
+        let clock = &self.nodes.clock;
+        let mut wait = Wait::new(clock.now(), wish.wait_for);
+        // To wait for no time is to ask once, also on a handle that has to connect first.
+        let once = later(wait.begun(), wish.terms.time_limit);
+        // Where the nodes were not even connected in time, their answers are not waited for.
+        let first = match self.ready(wait.end().map(|end| end.max(once))).await? {
+            true => wish.terms.time_limit,
+            false => Duration::ZERO,
+        };
         let mut delays = self.settings.retry.delays(self.pace.measured(), &self.entropy);
+        let first = Terms { time_limit: first, ..wish.terms.clone() };
+        let mut missed = match self.attempt(wish, &first).await {
+            Ok(guard) => return Ok(guard),
+            Err(missed) => missed,
+        };
         loop {
-            let missed = match self.attempt(wish).await {
+            let (delay, reserve) = (delays.next().unwrap_or_default(), delays.shortest());
+            let now = clock.now();
+            let next = match &missed {
+                Missed::Denied { .. } => wait.after_denial(delay, reserve, now),
+                Missed::NoQuorum(_) | Missed::TooLate { .. } => {
+                    wait.after_failure(delay, reserve, now)
+                }
+            };
+            match next {
+                Next::AskAfter(rest) => clock.sleep_until(later(now, rest)).await,
+                Next::GiveUpAfter(rest) => {
+                    clock.sleep_until(later(now, rest)).await;
+                    let waited = clock.now().saturating_duration_since(wait.begun());
+                    return Err(self.error(wish, missed, waited));
+                }
+            }
+            self.check_open()?;
+            let time_limit = wait.cut(wish.terms.time_limit, clock.now());
+            let terms = Terms { time_limit, ..wish.terms.clone() };
+            missed = match self.attempt(wish, &terms).await {
                 Ok(guard) => return Ok(guard),
+                // A round that was cut tells less than the full one before it.
+                Err(Missed::NoQuorum(_)) if time_limit < wish.terms.time_limit => missed,
                 Err(missed) => missed,
             };
-            let (delay, now) = (delays.next().unwrap_or_default(), nodes.clock.now());
-            let rest = match &missed {
-                Missed::Denied { .. } => wait.after_denial(delay, now),
-                Missed::NoQuorum(_) | Missed::TooLate { .. } => wait.after_failure(delay, now),
-            };
-            let Some(rest) = rest else {
-                let waited = now.saturating_duration_since(wait.begun());
-                return Err(self.error(wish, missed, waited));
-            };
-            nodes.clock.sleep_until(later(now, rest)).await;
-            if self.closed.load(Ordering::SeqCst) {
-                return Err(Error::Closed);
-            }
         }
     }
 
     /// One round; `None` where somebody else holds the lock or competes for it.
     pub(crate) async fn try_lock(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
         self.ready(None).await?;
-        match self.attempt(wish).await {
+        match self.attempt(wish, &wish.terms).await {
             Ok(guard) => Ok(Some(guard)),
             Err(Missed::Denied { .. }) => Ok(None),
             Err(missed) => Err(self.error(wish, missed, Duration::ZERO)),
         }
     }
 
-    /// Waits for the first connections, until `end` at the latest.
-    async fn ready(&self, end: Option<Instant>) -> Result<(), Error> {
-        if self.closed.load(Ordering::SeqCst) {
-            return Err(Error::Closed);
-        }
+    /// Waits for the first connections, until `end` at the latest. Says whether it was in time.
+    async fn ready(&self, end: Option<Instant>) -> Result<bool, Error> {
+        self.check_open()?;
         let Some(end) = end else {
             self.nodes.connect().await;
-            return Ok(());
+            return Ok(true);
         };
         tokio::select! {
             biased;
-            () = self.nodes.connect() => {}
-            () = self.nodes.clock.sleep_until(end) => {}
+            () = self.nodes.connect() => Ok(true),
+            () = self.nodes.clock.sleep_until(end) => Ok(false),
         }
-        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::SeqCst) { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// A fresh token for every attempt (safety.md H1).
-    async fn attempt(&self, wish: &Wish) -> Result<Guard, Missed> {
+    async fn attempt(&self, wish: &Wish, terms: &Terms) -> Result<Guard, Missed> {
         let token = Token::new(self.client, self.entropy.bytes());
-        let round = round::acquire(&self.nodes, &wish.terms, token).await;
+        let round = round::acquire(&self.nodes, terms, token).await;
         let resources = wish.terms.keys.resources();
         let audience = &self.nodes.audience;
         match round {

@@ -1,5 +1,6 @@
 //! Every setting: what it does, its default, how it fails. Does no I/O.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,6 @@ use crate::wait::Pace;
 
 /// Collects the settings of a [`Redlock`]; made by [`Redlock::builder`].
 #[must_use = "a builder does nothing until `build`"]
-#[derive(Debug)]
 pub struct Builder {
     urls: Vec<String>,
     settings: Settings,
@@ -154,6 +154,19 @@ impl Builder {
             pace: Pace::default(),
             closed: false.into(),
         }))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URLs may have passwords in them.
+        let Self { urls, settings, seams, audience } = self;
+        f.debug_struct("Builder")
+            .field("nodes", &urls.len())
+            .field("settings", settings)
+            .field("seams", seams)
+            .field("audience", audience)
+            .finish()
     }
 }
 

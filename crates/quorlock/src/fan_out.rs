@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 
 use crate::clock::{Clock, Spawner};
 use crate::event::Audience;
 use crate::node::{Node, NodeSet, Question, Reply};
-use crate::quorum::{Tally, quorum};
+use crate::quorum::{Tally, Verdict, quorum};
 
 /// All configured nodes, and what every round needs beside them.
 #[derive(Debug)]
@@ -88,13 +88,14 @@ impl FanOut {
         self.pending.next().await
     }
 
-    /// Hands replies to `hear` until it breaks, all have come, or it is `end`.
+    /// Hands replies to `hear` until it breaks with a verdict, all have come, or it is `end`. After a verdict other than
+    /// won it hands over what is there already, so that a round that failed early names every node known to be down.
     ///
     /// Replies that are there count also when `end` has passed: whether they came in time is the caller's to judge.
     pub(crate) async fn until(
         &mut self,
         end: Instant,
-        mut hear: impl FnMut(usize, Reply) -> ControlFlow<()>,
+        mut hear: impl FnMut(usize, Reply) -> ControlFlow<Verdict>,
     ) {
         let mut timer = self.nodes.clock.sleep_until(end);
         loop {
@@ -104,9 +105,15 @@ impl FanOut {
                 () = &mut timer => None,
             };
             let Some((index, reply)) = reply else { return };
-            if hear(index, reply).is_break() {
-                return;
+            match hear(index, reply) {
+                ControlFlow::Continue(()) => {}
+                ControlFlow::Break(Verdict::Won) => return,
+                ControlFlow::Break(_) => break,
             }
+        }
+        while let Some(Some((index, reply))) = self.pending.next().now_or_never() {
+            // The verdict stands.
+            let _ = hear(index, reply);
         }
     }
 }

@@ -130,6 +130,11 @@ impl NodeSet {
         Self(self.0 | others.0)
     }
 
+    #[must_use]
+    pub(crate) fn except(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     pub(crate) fn contains(self, index: usize) -> bool {
         self.0 & 1 << index != 0
     }

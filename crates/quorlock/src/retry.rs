@@ -63,6 +63,13 @@ pub(crate) struct Delays<'a> {
     entropy: &'a Entropy,
 }
 
+impl Delays<'_> {
+    /// The low bound: what one round may be expected to take, twice.
+    pub(crate) fn shortest(&self) -> Duration {
+        self.low
+    }
+}
+
 impl Iterator for Delays<'_> {
     type Item = Duration;
 

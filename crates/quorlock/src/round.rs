@@ -151,7 +151,15 @@ pub(crate) async fn extend(
                 Reply::Kept => None,
                 other => Some(other.into_failure()),
             };
-            ballot.record(index, failure)
+            match ballot.record(index, failure) {
+                ControlFlow::Break(Verdict::Denied | Verdict::NoQuorum)
+                    if !ballot.tally.is_majority_gone() =>
+                {
+                    // It cannot be won any more, but whether the lease is lost is worth waiting for.
+                    ControlFlow::Continue(())
+                }
+                decided => decided,
+            }
         })
         .await;
     match ballot.close() {
@@ -281,7 +289,9 @@ struct Ballot {
     tally: Tally,
     heard: NodeSet,
     failures: Vec<(usize, Failure)>,
-    nodes: usize,
+    /// The nodes that had their time and said nothing. One that was not waited for is not blamed.
+    silent: NodeSet,
+    all: NodeSet,
 }
 
 impl Ballot {
@@ -290,12 +300,13 @@ impl Ballot {
             tally: nodes.tally(),
             heard: NodeSet::EMPTY,
             failures: Vec::new(),
-            nodes: nodes.len(),
+            silent: NodeSet::EMPTY,
+            all: nodes.all(),
         }
     }
 
     /// Breaks as soon as the votes decide.
-    fn record(&mut self, index: usize, failure: Option<Failure>) -> ControlFlow<()> {
+    fn record(&mut self, index: usize, failure: Option<Failure>) -> ControlFlow<Verdict> {
         self.heard = self.heard.with(index);
         self.tally.record(match failure.as_ref().map(Failure::kind) {
             None => Vote::Granted,
@@ -305,24 +316,24 @@ impl Ballot {
         self.failures.extend(failure.map(|failure| (index, failure)));
         match self.tally.verdict() {
             Verdict::Pending => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
+            verdict => ControlFlow::Break(verdict),
         }
     }
 
     /// The verdict; votes that are still out are failures now, if nothing was decided without them.
     fn close(&mut self) -> Verdict {
         if self.tally.verdict() == Verdict::Pending {
+            self.silent = self.all.except(self.heard);
             self.tally.close();
         }
         self.tally.verdict()
     }
 
     fn errors(self, nodes: &Nodes) -> Vec<NodeError> {
-        let silent = (0..self.nodes)
-            .filter(|index| !self.heard.contains(*index))
+        let silent = (0..nodes.len())
+            .filter(|index| self.silent.contains(*index))
             .map(|index| (index, NodeErrorKind::NoAnswer.into()));
-        let mut failures: Vec<(usize, Failure)> =
-            self.failures.iter().cloned().chain(silent).collect();
+        let mut failures: Vec<(usize, Failure)> = self.failures.into_iter().chain(silent).collect();
         failures.sort_by_key(|(index, _)| *index);
         failures
             .into_iter()

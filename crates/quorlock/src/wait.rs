@@ -24,10 +24,19 @@ impl Pace {
     }
 }
 
-/// How long one call may go on. Every round has its full time limit: one that is cut would say nothing of the lock.
+/// What a call does that did not get the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    AskAfter(Duration),
+    /// Too little is left for another round: the wait is over when its caller said.
+    GiveUpAfter(Duration),
+}
+
+/// How long one call may go on.
 ///
 /// A denial is waited for as long as the caller says, by default for ever. Without a quorum the limit is the caller's
-/// too, by default [`NO_QUORUM_LIMIT`], counted from the first failure in a row.
+/// too, by default [`NO_QUORUM_LIMIT`], counted from the first failure in a row. The first round has its full time limit
+/// whatever the caller says: one that is cut tells nothing of the lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
     begun: Instant,
@@ -44,33 +53,49 @@ impl Wait {
         self.begun
     }
 
-    /// After a denial: the delay, cut to what is left; `None` to give up.
-    pub(crate) fn after_denial(&mut self, delay: Duration, now: Instant) -> Option<Duration> {
-        self.failing_since = None;
-        match self.left(now) {
-            Some(left) => (!left.is_zero()).then(|| delay.min(left)),
-            None => Some(delay),
-        }
+    /// When the caller's limit is over, if there is one.
+    pub(crate) fn end(&self) -> Option<Instant> {
+        self.wait_for.map(|limit| later(self.begun, limit))
     }
 
-    /// After a round that failures decided: the delay, cut to what is left; `None` to give up.
-    pub(crate) fn after_failure(&mut self, delay: Duration, now: Instant) -> Option<Duration> {
+    /// How long a later round may take, so that the call ends when its caller said.
+    pub(crate) fn cut(&self, time_limit: Duration, now: Instant) -> Duration {
+        self.left(now).map_or(time_limit, |left| time_limit.min(left))
+    }
+
+    /// What to do after a denial. `reserve` is kept for one more round.
+    pub(crate) fn after_denial(
+        &mut self,
+        delay: Duration,
+        reserve: Duration,
+        now: Instant,
+    ) -> Next {
+        self.failing_since = None;
+        self.left(now).map_or(Next::AskAfter(delay), |left| next(delay, reserve, left))
+    }
+
+    /// What to do after a round that failures decided.
+    pub(crate) fn after_failure(
+        &mut self,
+        delay: Duration,
+        reserve: Duration,
+        now: Instant,
+    ) -> Next {
         let since = *self.failing_since.get_or_insert(now);
         let left = self.left(now).unwrap_or_else(|| {
             NO_QUORUM_LIMIT.saturating_sub(now.saturating_duration_since(since))
         });
-        (!left.is_zero()).then(|| delay.min(left))
-    }
-
-    /// When the caller's limit is over, if there is one.
-    pub(crate) fn end(&self) -> Option<Instant> {
-        self.wait_for.map(|limit| later(self.begun, limit))
+        next(delay, reserve, left)
     }
 
     fn left(&self, now: Instant) -> Option<Duration> {
         let waited = now.saturating_duration_since(self.begun);
         self.wait_for.map(|limit| limit.saturating_sub(waited))
     }
+}
+
+fn next(delay: Duration, reserve: Duration, left: Duration) -> Next {
+    if left > reserve { Next::AskAfter(delay.min(left - reserve)) } else { Next::GiveUpAfter(left) }
 }
 
 #[cfg(test)]
@@ -84,11 +109,14 @@ mod tests {
     fn a_denial_is_waited_for_without_end_unless_the_caller_sets_one() {
         let start = SystemClock.now();
         let day = Duration::from_secs(86_400);
-        assert_eq!(Wait::new(start, None).after_denial(MS, start + day), Some(MS));
+        let ask = |millis: u32| Next::AskAfter(millis * MS);
+        assert_eq!(Wait::new(start, None).after_denial(MS, MS, start + day), ask(1));
         let mut limited = Wait::new(start, Some(10 * MS));
-        assert_eq!(limited.after_denial(3 * MS, start + 2 * MS), Some(3 * MS));
-        assert_eq!(limited.after_denial(3 * MS, start + 9 * MS), Some(MS));
-        assert_eq!(limited.after_denial(3 * MS, start + 10 * MS), None);
+        assert_eq!(limited.after_denial(3 * MS, 2 * MS, start + 2 * MS), ask(3));
+        assert_eq!(limited.after_denial(3 * MS, 2 * MS, start + 7 * MS), ask(1));
+        let give_up = |after: u32| Next::GiveUpAfter(after * MS);
+        assert_eq!(limited.after_denial(3 * MS, 2 * MS, start + 8 * MS), give_up(2));
+        assert_eq!(limited.after_denial(3 * MS, 2 * MS, start + 11 * MS), give_up(0));
     }
 
     #[test]
@@ -96,11 +124,22 @@ mod tests {
         let start = SystemClock.now();
         let mut wait = Wait::new(start, None);
         let half = NO_QUORUM_LIMIT / 2;
-        assert!(wait.after_failure(MS, start).is_some());
-        assert!(wait.after_failure(MS, start + half).is_some());
-        assert!(wait.after_denial(MS, start + half).is_some());
-        assert!(wait.after_failure(MS, start + NO_QUORUM_LIMIT).is_some());
-        assert!(wait.after_failure(MS, start + 2 * NO_QUORUM_LIMIT).is_none());
+        assert_eq!(wait.after_failure(MS, MS, start), Next::AskAfter(MS));
+        assert_eq!(wait.after_failure(MS, MS, start + half), Next::AskAfter(MS));
+        assert_eq!(wait.after_denial(MS, MS, start + half), Next::AskAfter(MS));
+        assert_eq!(wait.after_failure(MS, MS, start + NO_QUORUM_LIMIT), Next::AskAfter(MS));
+        let end = start + 2 * NO_QUORUM_LIMIT;
+        assert_eq!(wait.after_failure(MS, MS, end), Next::GiveUpAfter(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_later_round_ends_when_the_caller_said() {
+        let start = SystemClock.now();
+        let wait = Wait::new(start, Some(10 * MS));
+        assert_eq!(wait.cut(50 * MS, start + 7 * MS), 3 * MS);
+        assert_eq!(wait.cut(2 * MS, start + 7 * MS), 2 * MS);
+        assert_eq!(Wait::new(start, None).cut(50 * MS, start), 50 * MS);
+        assert_eq!(wait.end(), Some(start + 10 * MS));
     }
 
     #[test]
