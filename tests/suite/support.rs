@@ -62,7 +62,10 @@ pub(crate) async fn assert_no_residue(redlock: &Redlock, cluster: &Cluster) {
 }
 
 /// Waits until `condition` holds; `what` says which, when it never does.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(
+    what: &str,
+    mut condition: impl FnMut() -> F,
+) {
     let poll = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -88,5 +91,147 @@ impl Events {
 impl Observer for Events {
     fn observe(&self, event: &Event) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+    }
+}
+
+/// A handle that is connected with all of its `nodes`, and what it tells.
+pub(crate) async fn connected(builder: Builder, nodes: usize) -> (Redlock, Events) {
+    let events = Events::default();
+    let redlock = builder.observer(events.clone()).build().expect("the settings are good");
+    drop(redlock.lock("warm-up").await.expect("a quorum is well"));
+    let connections = || events.count(|event| matches!(event, Event::NodeConnected { .. }));
+    eventually("every node is connected", async || connections() >= nodes).await;
+    (redlock, events)
+}
+
+/// A TTL that no test outlives.
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+/// A handle's builder for tests in which time does not matter: no answer is late, however loaded the machine is, and
+/// nothing expires or is extended by itself.
+pub(crate) fn patient(cluster: &Cluster) -> Builder {
+    builder(cluster).ttl(MINUTE).time_limit(BOUND)
+}
+
+/// What somebody who is not us sets a key to.
+pub(crate) const SOMEBODY: &str = "somebody else";
+
+/// All sets of `nodes` nodes as bits, each differing from the one before in one node; the empty one first.
+pub(crate) fn gray_code(nodes: usize) -> impl Iterator<Item = usize> {
+    (0..1usize << nodes).map(|i| i ^ (i >> 1))
+}
+
+/// Whether `set` has node number `index`.
+pub(crate) fn has(set: usize, index: usize) -> bool {
+    set & (1 << index) != 0
+}
+
+/// What the library calls node number `index`.
+pub(crate) fn node_name(cluster: &Cluster, index: usize) -> String {
+    format!("{}/0", cluster.urls()[index].trim_start_matches("redis://"))
+}
+
+/// Gives `key` to [`SOMEBODY`] for a minute, whoever had it, on the nodes of `set`.
+pub(crate) async fn occupy(cluster: &Cluster, set: usize, key: &str) {
+    on_each(cluster, set, &["SET", key, SOMEBODY, "PX", "60000"]).await;
+}
+
+/// Deletes `key` on the nodes of `set`.
+pub(crate) async fn delete(cluster: &Cluster, set: usize, key: &str) {
+    on_each(cluster, set, &["DEL", key]).await;
+}
+
+/// Sends one command, past any proxy, to the nodes of `set`.
+async fn on_each(cluster: &Cluster, set: usize, command: &[&str]) {
+    let nodes = cluster.nodes().iter().enumerate().filter(|(i, _)| has(set, *i));
+    let sent = futures::future::join_all(nodes.map(|(_, node)| node.command(command))).await;
+    sent.into_iter().for_each(|answer| drop(answer.expect("the node does it")));
+}
+
+/// Who holds `key` on each node, in the order of the nodes: `-` nobody, `s` [`SOMEBODY`], `o` one of us, `!` a node that
+/// is in `dead` and was not asked.
+pub(crate) async fn owners(cluster: &Cluster, key: &str, dead: usize) -> String {
+    let ask = async |(index, node): (usize, &quorlock_testkit::Node)| {
+        if has(dead, index) {
+            return '!';
+        }
+        match node.get(key).await.expect("the node answers").as_deref() {
+            None => '-',
+            Some(SOMEBODY) => 's',
+            Some(_) => 'o',
+        }
+    };
+    futures::future::join_all(cluster.nodes().iter().enumerate().map(ask))
+        .await
+        .into_iter()
+        .collect()
+}
+
+/// A string like that of [`owners`]: `inside` for the nodes of `set`, `outside` for the others.
+pub(crate) fn pattern(nodes: usize, set: usize, inside: char, outside: char) -> String {
+    (0..nodes).map(|index| if has(set, index) { inside } else { outside }).collect()
+}
+
+/// How long `key` still lives on each node, in milliseconds: see `PTTL`.
+pub(crate) async fn pttls(cluster: &Cluster, key: &str) -> Vec<i64> {
+    let ask = async |node: &quorlock_testkit::Node| match node
+        .command(&["PTTL", key])
+        .await
+        .expect("the node answers")
+    {
+        redis::Value::Int(left) => left,
+        other => panic!("PTTL answered {other:?}"),
+    };
+    futures::future::join_all(cluster.nodes().iter().map(ask)).await
+}
+
+impl Events {
+    /// Whether the last that was heard of a node is that it is connected.
+    pub(crate) fn is_connected(&self, node: &str) -> bool {
+        let about = |event: &Event| match event {
+            Event::NodeConnected { node: it, .. } => (**it == *node).then_some(true),
+            Event::NodeDown { error, .. } => (error.node() == node).then_some(false),
+            _ => None,
+        };
+        self.all().iter().rev().find_map(about).unwrap_or(false)
+    }
+
+    /// Waits until the handle is connected with every node but those of `dead`, and knows that those are gone.
+    pub(crate) async fn until_only_gone(&self, cluster: &Cluster, dead: usize) {
+        let knows = |index| self.is_connected(&node_name(cluster, index)) != has(dead, index);
+        eventually("the handle knows which nodes are up", async || (0..cluster.len()).all(knows))
+            .await;
+    }
+}
+
+/// How long before the end of its validity a lock tells of its loss (promise G5), said again from the promise.
+pub(crate) fn margin(ttl: Duration) -> Duration {
+    Duration::from_millis(5).max(ttl / 100)
+}
+
+/// Draws from a seed (SplitMix64), so that a failing case can be had again.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number from 0, below `end`.
+    pub(crate) fn up_to(&mut self, end: usize) -> usize {
+        usize::try_from(self.draw() % end as u64).expect("it is below `end`")
+    }
+
+    /// Whole milliseconds from zero, below `end`.
+    pub(crate) fn below(&mut self, end: Duration) -> Duration {
+        let end = u64::try_from(end.as_millis()).expect("no test lasts that long");
+        Duration::from_millis(self.draw() % end)
     }
 }

@@ -1,0 +1,56 @@
+//! Takes the lock at once and keeps it, until it is told to give it back or has no more to hear.
+
+use std::time::Duration;
+
+use quorlock::{Error, Guard, Lost, LostReason, Redlock};
+
+use crate::console::{Console, say};
+use crate::options::Options;
+
+pub(crate) async fn run(options: &Options, console: &mut Console) {
+    if let Err(error) = hold(options, console).await {
+        say(format_args!("error {error:?}"));
+    }
+}
+
+async fn hold(options: &Options, console: &mut Console) -> Result<(), Error> {
+    let redlock = options.redlock()?;
+    let guard = redlock.lock(options.resource.as_str()).await?;
+    say("acquired");
+    tokio::spawn(tell_of_loss(guard.lost()));
+    obey(guard, console).await;
+    close(&redlock).await;
+    Ok(())
+}
+
+async fn tell_of_loss(lost: Lost) {
+    let reason = lost.await;
+    if reason != LostReason::Released {
+        say(format_args!("lost {reason:?}"));
+    }
+}
+
+async fn obey(guard: Guard, console: &mut Console) {
+    while let Some(line) = console.next().await {
+        match line.as_str() {
+            "extend" => match guard.extend().await {
+                Ok(()) => say("extended"),
+                Err(error) => say(format_args!("error {error:?}")),
+            },
+            "release" => return give_back(guard).await,
+            other => say(format_args!("error what is `{other}`?")),
+        }
+    }
+}
+
+pub(crate) async fn give_back(guard: Guard) {
+    match guard.release().await {
+        Ok(_) => say("released"),
+        Err(error) => say(format_args!("error {error:?}")),
+    }
+}
+
+/// Lets the last releases go out; what does not get through in time expires.
+pub(crate) async fn close(redlock: &Redlock) {
+    redlock.close(Duration::from_secs(1)).await.ok();
+}

@@ -1,0 +1,71 @@
+//! The arguments: mode, URLs, options. Nothing is done here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quorlock::Redlock;
+
+/// What this process was told on its command line.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) mode: String,
+    pub(crate) resource: String,
+    /// How often `contend` takes the lock.
+    pub(crate) rounds: u32,
+    /// The file that exists while a contender is inside.
+    pub(crate) inside: PathBuf,
+    urls: Vec<String>,
+    ttl: Duration,
+    time_limit: Option<Duration>,
+    drift_factor: Option<f64>,
+}
+
+impl Options {
+    /// Reads `MODE URL.. --resource NAME --ttl MS [--time-limit MS] [--drift-factor F] [--rounds N] [--inside PATH]`.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be read.
+    pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self { mode: args.next().ok_or("no mode")?, ..Self::default() };
+        while let Some(arg) = args.next() {
+            if !arg.starts_with("--") {
+                options.urls.push(arg);
+                continue;
+            }
+            let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
+            options.set(&arg, value).ok_or_else(|| format!("{arg} cannot be that"))?;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, option: &str, value: String) -> Option<()> {
+        let millis = || value.parse().ok().map(Duration::from_millis);
+        match option {
+            "--resource" => self.resource = value,
+            "--ttl" => self.ttl = millis()?,
+            "--time-limit" => self.time_limit = Some(millis()?),
+            "--drift-factor" => self.drift_factor = Some(value.parse().ok()?),
+            "--rounds" => self.rounds = value.parse().ok()?,
+            "--inside" => self.inside = value.into(),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// A handle on the nodes.
+    ///
+    /// # Errors
+    ///
+    /// The builder's.
+    pub(crate) fn redlock(&self) -> Result<Redlock, quorlock::Error> {
+        let mut builder = Redlock::builder(self.urls.clone()).ttl(self.ttl);
+        if let Some(limit) = self.time_limit {
+            builder = builder.time_limit(limit);
+        }
+        if let Some(factor) = self.drift_factor {
+            builder = builder.drift_factor(factor);
+        }
+        builder.build()
+    }
+}

@@ -1,0 +1,196 @@
+//! Clients in other processes: stalled, killed, contending. A process that is stopped does not know it; what it does when
+//! it goes on must harm nobody.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use quorlock::Redlock;
+use quorlock_testkit::{Cluster, Node};
+use tokio::time::{sleep, sleep_until};
+
+use crate::other_process::OtherProcess;
+use crate::support::{TTL, cluster, eventually, holders, proxied, pttls, redlock};
+
+const RESOURCE: &str = "report";
+
+#[tokio::test]
+async fn g1_a_lock_held_in_one_process_is_denied_in_another_until_it_is_released() {
+    let cluster = cluster(5).await;
+    let urls = cluster.urls();
+    let mut asker = start("acquire", &urls, &[]);
+    asker.expect("ready").await;
+    for _ in 0..5 {
+        let mut holder = start("hold", &urls, &[]);
+        holder.expect("acquired").await;
+        asker.tell("try").await;
+        asker.expect("denied").await;
+        holder.tell("release").await;
+        holder.expect("released").await;
+        assert!(holder.end().await.is_empty());
+        asker.tell("try").await;
+        asker.expect("acquired").await;
+        asker.tell("release").await;
+        asker.expect("released").await;
+    }
+    assert!(asker.end().await.is_empty());
+    eventually("no key is left", async || holders(&cluster, RESOURCE).await == "00000").await;
+}
+
+#[tokio::test]
+async fn g1_three_processes_that_contend_are_never_inside_together() {
+    const ROUNDS: usize = 40;
+    let cluster = cluster(5).await;
+    let name = format!("inside-{}", std::process::id());
+    let inside = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::remove_file(&inside).ok();
+    let (file, rounds) = (inside.to_str().expect("a path of cargo's"), ROUNDS.to_string());
+    let options = [("--inside", file), ("--rounds", &rounds)];
+    let mut contenders: Vec<_> =
+        (0..3).map(|_| start("contend", &cluster.urls(), &options)).collect();
+    for contender in &mut contenders {
+        for _ in 0..ROUNDS {
+            contender.expect("acquired").await;
+        }
+        contender.expect("done").await;
+    }
+    join_all(contenders.into_iter().map(OtherProcess::end)).await;
+    assert!(!inside.exists());
+}
+
+#[tokio::test]
+async fn g1_a_client_stalled_past_its_deadline_while_acquiring_never_gets_a_guard() {
+    // Four fifths are taken off as drift: the keys outlive the deadline, so that the grants are still good for the nodes.
+    const VALIDITY: Duration = Duration::from_secs(2);
+    let cluster = proxied(5).await;
+    let limits = [("--ttl", "10000"), ("--drift-factor", "0.8"), ("--time-limit", "60000")];
+    let mut client = start("acquire", &cluster.urls(), &limits);
+    client.expect("ready").await;
+    let asked = hold_all_but_let_them_ask(&cluster).await;
+    client.tell("try").await;
+    eventually("a majority is asked", async || asked(&cluster) >= 3).await;
+    client.stall();
+    let deadline = Instant::now() + VALIDITY;
+    sleep_until(deadline.into()).await;
+
+    (0..5).for_each(|index| cluster.proxy(index).release());
+    let granted = Instant::now();
+    eventually("all grants are there", async || {
+        holders(&cluster, RESOURCE).await == "11111" && is_all_answered(&cluster)
+    })
+    .await;
+    client.go_on();
+    client.expect("error TooLate").await;
+    eventually("its keys are gone", async || holders(&cluster, RESOURCE).await == "00000").await;
+    assert!(granted.elapsed() < 5 * VALIDITY, "it has given them back, they have not expired");
+    assert!(client.end().await.is_empty(), "it has no more to say");
+}
+
+#[tokio::test]
+async fn g5_a_holder_stalled_beyond_its_ttl_hears_of_the_loss_first_when_it_goes_on() {
+    let cluster = cluster(5).await;
+    let mut holder = start("hold", &cluster.urls(), &[("--ttl", "1000")]);
+    holder.expect("acquired").await;
+    holder.stall();
+    eventually("its keys expire", async || holders(&cluster, RESOURCE).await == "00000").await;
+    let redlock = redlock(&cluster);
+    let guard = redlock.lock(RESOURCE).await.unwrap();
+    let ours = values(&cluster).await;
+
+    holder.go_on();
+    holder.expect("lost Expired").await;
+    holder.tell("extend").await;
+    holder.expect("error Lost").await;
+    holder.tell("release").await;
+    holder.expect("error Lost").await;
+    assert!(holder.end().await.is_empty());
+    assert!(guard.is_valid());
+    assert_eq!(values(&cluster).await, ours, "it has touched nothing of ours");
+}
+
+#[tokio::test]
+async fn g6_an_extend_on_its_way_while_its_holder_is_stalled_revives_nothing() {
+    let cluster = proxied(5).await;
+    let limits = [("--time-limit", "60000")];
+    let mut holder = start("hold", &cluster.urls(), &limits);
+    holder.expect("acquired").await;
+    let asked = hold_all_but_let_them_ask(&cluster).await;
+    holder.tell("extend").await;
+    eventually("the extend is on its way", async || asked(&cluster) == 5).await;
+    holder.stall();
+    eventually("its keys expire", async || holders(&cluster, RESOURCE).await == "00000").await;
+    // Past the proxies, which keep everything back.
+    let redlock = Redlock::builder(cluster.nodes().iter().map(Node::url)).build().unwrap();
+    let guard = redlock.lock(RESOURCE).without_keeper().await.unwrap();
+    eventually("all is ours", async || holders(&cluster, RESOURCE).await == "11111").await;
+    let ours = values(&cluster).await;
+
+    let before = pttls(&cluster, RESOURCE).await;
+    (0..5).for_each(|index| cluster.proxy(index).release());
+    eventually("the extend has arrived", async || is_all_answered(&cluster)).await;
+    holder.go_on();
+    let said = [holder.hear().await, holder.hear().await];
+    assert!(said.iter().any(|line| line.starts_with("lost ")), "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("error Lost")), "{said:?}");
+    assert!(holder.end().await.is_empty());
+    assert_eq!(values(&cluster).await, ours);
+    let after = pttls(&cluster, RESOURCE).await;
+    assert!(before.iter().zip(&after).all(|(before, after)| after <= before), "{after:?}");
+    assert!(guard.is_valid());
+}
+
+#[tokio::test]
+async fn g1_the_lock_of_a_killed_process_can_be_taken_after_its_ttl_and_not_before() {
+    let cluster = cluster(5).await;
+    let redlock = redlock(&cluster);
+    let mut holder = start("hold", &cluster.urls(), &[("--ttl", "1500")]);
+    holder.expect("acquired").await;
+    holder.kill().await;
+    let (read, mut left) = (Instant::now(), pttls(&cluster, RESOURCE).await);
+    left.sort_unstable();
+    let guard = loop {
+        match redlock.try_lock(RESOURCE).await {
+            Ok(Some(guard)) => break guard,
+            // A busy node does not answer in time: no answer is no lock.
+            Ok(None) | Err(_) => sleep(Duration::from_millis(5)).await,
+        }
+        assert!(read.elapsed() < 5 * TTL, "it never becomes free");
+    };
+    // With two nodes left to it, it is free; the clocks of nodes and suite may run apart a little.
+    let third = Duration::from_millis(u64::try_from(left[2]).expect("it was there"));
+    let (waited, slack) = (read.elapsed(), Duration::from_millis(20));
+    assert!(waited + slack >= third, "taken after {waited:?}, of {left:?} ms");
+    assert!(guard.is_valid());
+}
+
+fn start(mode: &str, urls: &[String], options: &[(&str, &str)]) -> OtherProcess {
+    let mut all = vec![("--resource", RESOURCE), ("--ttl", "2000")];
+    all.extend(options);
+    OtherProcess::start(mode, urls, &all)
+}
+
+/// Waits until every connection is quiet, then keeps everything back. The function tells how many nodes were sent
+/// something since.
+async fn hold_all_but_let_them_ask(cluster: &Cluster) -> impl Fn(&Cluster) -> usize + use<> {
+    eventually("every connection is up and quiet", async || {
+        (0..5).all(|index| cluster.proxy(index).replies() > 0) && is_all_answered(cluster)
+    })
+    .await;
+    (0..5).for_each(|index| cluster.proxy(index).hold());
+    let requests = |cluster: &Cluster, index| cluster.proxy(index).requests();
+    let before: Vec<_> = (0..5).map(|index| requests(cluster, index)).collect();
+    move |cluster| (0..5).filter(|index| requests(cluster, *index) > before[*index]).count()
+}
+
+fn is_all_answered(cluster: &Cluster) -> bool {
+    (0..5).all(|index| cluster.proxy(index).unanswered() == 0)
+}
+
+async fn values(cluster: &Cluster) -> Vec<Option<String>> {
+    let mut values = Vec::new();
+    for node in cluster.nodes() {
+        values.push(node.get(RESOURCE).await.expect("the node answers"));
+    }
+    values
+}

@@ -1,0 +1,233 @@
+//! No key is left (promise G4) where a connection is given up with commands still on their way and replaced meanwhile:
+//! what arrives late must be harmless. Keys live for an hour here, so that none goes by itself.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use quorlock::seam::{Abort, Connector, Server, Wire};
+use quorlock::{Event, Guard, Redlock};
+use quorlock_testkit::proxy::{Proxy, Relay};
+use quorlock_testkit::{Cluster, Node};
+use tokio::net::TcpStream;
+
+use crate::support::{BOUND, Events, cluster, connected, eventually, node_name, proxied};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const LIMIT: Duration = Duration::from_millis(100);
+/// As many as repetitions are asked for: each has connections of its own, and a different moment.
+const HANDLES: usize = 10;
+
+/// A handle with all that it does while two of its nodes are cut off.
+struct Client {
+    redlock: Redlock,
+    events: Events,
+    /// How many events there were when the fault began.
+    mark: usize,
+    before: Option<Guard>,
+    during: Option<Guard>,
+}
+
+impl Client {
+    async fn new(builder: quorlock::Builder) -> Self {
+        let (redlock, events) = connected(builder.ttl(HOUR).time_limit(LIMIT), 5).await;
+        Self { redlock, events, mark: 0, before: None, during: None }
+    }
+
+    /// Whether it has given up its connection with the node since the fault began.
+    fn gave_up(&self, name: &str) -> bool {
+        let down =
+            |event: &Event| matches!(event, Event::NodeDown { error, .. } if error.node() == name);
+        self.events.all()[self.mark..].iter().any(down)
+    }
+
+    /// The lock that is held when the fault begins.
+    async fn prepare(&mut self, number: usize) {
+        let guard = self.redlock.lock(format!("before {number}")).await;
+        self.before = Some(guard.expect("all is well"));
+        self.mark = self.events.all().len();
+    }
+
+    /// Something is sent to every node, and dropped or kept, each time in another way.
+    async fn act(&mut self, number: usize) {
+        let resource = format!("during {number}");
+        match number % 6 {
+            0 => drop(self.redlock.try_lock(resource).into_future().now_or_never()),
+            1 => drop(self.redlock.try_lock([&*resource, "second"]).into_future().now_or_never()),
+            2 => drop(self.redlock.lock(resource).await),
+            3 => drop(self.before.take().expect("it was locked").release().await),
+            4 => {
+                let guard = self.before.take().expect("it was locked");
+                drop(guard.extend().now_or_never());
+            }
+            _ => {
+                let guard = self.redlock.lock(resource).await;
+                self.during = Some(guard.expect("three nodes are well"));
+            }
+        }
+    }
+
+    fn let_go(&mut self) {
+        drop(self.before.take());
+        drop(self.during.take());
+    }
+}
+
+async fn clients(builder: impl Fn() -> quorlock::Builder) -> Vec<Client> {
+    let mut clients = join_all((0..HANDLES).map(|_| Client::new(builder()))).await;
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.prepare(number).await;
+    }
+    clients
+}
+
+/// Waits until every handle has given up its connections with these nodes.
+async fn until_given_up(clients: &[Client], names: &[String]) {
+    let given_up = |client: &Client| names.iter().all(|name| client.gave_up(name));
+    eventually("the connections are given up", async || clients.iter().all(given_up)).await;
+}
+
+/// Waits until every handle is connected with these nodes.
+async fn until_back(clients: &[Client], names: &[String]) {
+    let back = |client: &Client| names.iter().all(|name| client.events.is_connected(name));
+    eventually("the connections are replaced", async || clients.iter().all(back)).await;
+}
+
+/// Whether a client of ours is connected with a node, as the node sees it.
+async fn has_clients(node: &Node) -> bool {
+    let list = node.command(&["CLIENT", "LIST"]).await.expect("the node answers");
+    let list: String = redis::from_redis_value(list).expect("it is text");
+    list.contains("name=quorlock:")
+}
+
+/// Closes all handles, waits until every connection is gone from the nodes, so that nothing can arrive any more, and
+/// looks for keys.
+async fn assert_clean(clients: Vec<Client>, cluster: &Cluster) {
+    for client in clients {
+        client.redlock.close(BOUND).await.expect("every release is confirmed");
+    }
+    for node in cluster.nodes() {
+        eventually("every connection has ended", async || !has_clients(node).await).await;
+        let keys = node.keys().await.expect("the node answers");
+        assert!(keys.is_empty(), "{} still has {keys:?}", node.name());
+    }
+}
+
+/// Two wires are cut; every handle gives the connections behind them up; then both are repaired.
+async fn outlast(cuts: [fn(&Relay); 2]) {
+    let cluster = proxied(5).await;
+    let names = [0, 1].map(|i| node_name(&cluster, i));
+    let mut clients = clients(|| Redlock::builder(cluster.urls())).await;
+    cuts.iter().enumerate().for_each(|(i, cut)| cut(cluster.proxy(i)));
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.act(number).await;
+    }
+    until_given_up(&clients, &names).await;
+    // Half of the guards go while the nodes are away, half when they are back.
+    clients.iter_mut().skip(HANDLES / 2).for_each(Client::let_go);
+    (0..2).for_each(|i| cluster.proxy(i).repair());
+    until_back(&clients, &names).await;
+    clients.iter_mut().for_each(Client::let_go);
+    assert_clean(clients, &cluster).await;
+}
+
+#[tokio::test]
+async fn g4_a_wire_that_holds_back_or_loses_everything_leaves_no_key() {
+    outlast([|wire| wire.hold(), |wire| wire.partition()]).await;
+}
+
+#[tokio::test]
+async fn g4_a_wire_that_loses_one_direction_leaves_no_key() {
+    outlast([|wire| wire.drop_requests(), |wire| wire.drop_replies()]).await;
+}
+
+#[tokio::test]
+async fn g4_a_wire_that_is_reset_leaves_no_key() {
+    let refuse = |wire: &Relay| {
+        wire.refuse();
+        wire.reset();
+    };
+    let silence = |wire: &Relay| {
+        wire.accept_then_silence();
+        wire.reset();
+    };
+    outlast([refuse, silence]).await;
+}
+
+/// What a stopped process has in its sockets is executed when it goes on, also from connections that are closed.
+#[tokio::test]
+async fn g4_nodes_that_freeze_for_a_second_are_left_with_no_key() {
+    let cluster = cluster(5).await;
+    let names = [0, 1].map(|i| node_name(&cluster, i));
+    let mut clients = clients(|| Redlock::builder(cluster.urls())).await;
+    for i in 0..2 {
+        cluster.node(i).pause().await.unwrap();
+    }
+    let a_second = tokio::time::sleep(Duration::from_secs(1));
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.act(number).await;
+    }
+    until_given_up(&clients, &names).await;
+    clients.iter_mut().skip(HANDLES / 2).for_each(Client::let_go);
+    a_second.await;
+    for i in 0..2 {
+        cluster.node(i).resume().await.unwrap();
+    }
+    until_back(&clients, &names).await;
+    clients.iter_mut().for_each(Client::let_go);
+    assert_clean(clients, &cluster).await;
+}
+
+/// Leads the first connection to a node through a proxy, later ones straight to it.
+#[derive(Debug)]
+struct Detour {
+    proxy: SocketAddr,
+    node: SocketAddr,
+    taken: Mutex<BTreeSet<SocketAddr>>,
+}
+
+impl Connector for Detour {
+    fn connect(
+        &self,
+        server: Server,
+        _abort: Abort,
+    ) -> BoxFuture<'static, io::Result<Box<dyn Wire>>> {
+        let Server::Tcp { host, port } = server else { unreachable!("all nodes listen on TCP") };
+        let straight = SocketAddr::new(host.parse().expect("nodes have addresses"), port);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = straight == self.node && taken.insert(straight);
+        let to = if is_first { self.proxy } else { straight };
+        Box::pin(async move { Ok(Box::new(TcpStream::connect(to).await?) as Box<dyn Wire>) })
+    }
+}
+
+/// What retransmissions after a partition do: the commands of the old connection arrive when the new one has long been
+/// in use, and the release with it.
+#[tokio::test]
+async fn g4_a_lock_that_arrives_after_its_release_on_a_newer_connection_leaves_no_key() {
+    let cluster = cluster(5).await;
+    let node = cluster.node(0).addr();
+    let proxy = Proxy::start(node).await.unwrap();
+    let detour = || Detour { proxy: proxy.addr(), node, taken: Mutex::default() };
+    let mut clients =
+        clients(|| Redlock::builder(cluster.urls()).connector(std::sync::Arc::new(detour()))).await;
+    let names = [node_name(&cluster, 0)];
+    proxy.hold();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.act(number).await;
+    }
+    until_given_up(&clients, &names).await;
+    clients.iter_mut().skip(HANDLES / 2).for_each(Client::let_go);
+    until_back(&clients, &names).await;
+    clients.iter_mut().for_each(Client::let_go);
+    for client in &clients {
+        client.redlock.close(BOUND).await.unwrap();
+    }
+    assert!(proxy.unanswered() > HANDLES as u64, "nothing was held back, so this shows nothing");
+    proxy.release();
+    assert_clean(clients, &cluster).await;
+}
