@@ -10,7 +10,7 @@ use quorlock_testkit::embedded::{EmbeddedNode, PipeNet};
 use tokio::time::Instant;
 
 use crate::support::{
-    BOUND, TTL, assert_no_residue, cluster, connected, eventually, pipes, proxied, redlock,
+    BOUND, MINUTE, TTL, assert_no_residue, cluster, connected, eventually, pipes, proxied, redlock,
 };
 
 const LIMIT: Duration = Duration::from_millis(100);
@@ -188,7 +188,8 @@ async fn assert_free(fault: fn(usize) -> Fault) {
     let cluster = cluster(7).await;
     let urls = cluster.urls();
     let handle = |of: [usize; 5]| {
-        let builder = Redlock::builder(of.map(|i| urls[i].clone()));
+        // A frozen node is not given up before the end, so that it is asked every time.
+        let builder = Redlock::builder(of.map(|i| urls[i].clone())).ttl(MINUTE).time_limit(BOUND);
         async { connected(builder, 5).await.0 }
     };
     let handles = [

@@ -197,7 +197,7 @@ async fn commands_after(away: fn(&EmbeddedNode, bool), owed: usize) -> [Vec<Stri
     let (redlock, events) = connected(builder.ttl(MINUTE).time_limit(LIMIT), 5).await;
     let mut guards = Vec::new();
     for i in 0..owed {
-        guards.push(redlock.lock(format!("held {i}")).await.unwrap());
+        guards.push(redlock.lock(format!("held {i}")).await.expect("all is well"));
     }
     nodes[..2].iter().for_each(|node| away(node, true));
     drop(redlock.try_lock("noticed").await);
@@ -212,7 +212,7 @@ async fn commands_after(away: fn(&EmbeddedNode, bool), owed: usize) -> [Vec<Stri
         drop(redlock.try_lock("new").into_future().now_or_never());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    redlock.close(BOUND).await.unwrap();
+    redlock.close(BOUND).await.expect("every release is confirmed");
     for node in &nodes {
         assert_eq!(node.keys(), Vec::<String>::new());
     }
@@ -220,7 +220,8 @@ async fn commands_after(away: fn(&EmbeddedNode, bool), owed: usize) -> [Vec<Stri
 }
 
 fn assert_owed_first(log: &[String], owed: usize) {
-    let first_new = log.iter().position(|line| line.starts_with("SET ")).unwrap();
+    let first_new =
+        log.iter().position(|line| line.starts_with("SET ")).expect("it was waited for");
     let is_release = |line: &&String| line.starts_with("EVAL") && line.contains(" 1 held ");
     let releases = log[..first_new].iter().filter(is_release).count();
     assert!(releases >= owed, "{releases} of {owed} came before a new lock");
@@ -259,9 +260,9 @@ async fn a_node_that_restarted_with_its_keys_gets_what_it_is_owed_and_nobody_is_
 async fn close_while_a_node_is_down(limit: Duration) -> (Duration, Result<(), Error>) {
     let (nodes, _net, builder) = pipes(5);
     let (redlock, _) = connected(builder, 5).await;
-    let guard = redlock.lock("a").await.unwrap();
+    let guard = redlock.lock("a").await.expect("all is well");
     nodes[3].crash();
-    guard.release().await.unwrap();
+    guard.release().await.expect("four nodes are well");
     let start = Instant::now();
     let closed = redlock.close(limit).await;
     assert!(matches!(redlock.try_lock("a").await, Err(Error::Closed)));

@@ -21,9 +21,20 @@ pub(crate) struct OtherProcess {
 impl OtherProcess {
     /// Starts it in a mode of its own: see `tests/client/main.rs`.
     pub(crate) fn start(mode: &str, urls: &[String], options: &[(&str, &str)]) -> Self {
+        Self::start_with(mode, urls, options, &[])
+    }
+
+    /// The same, with variables in its environment.
+    pub(crate) fn start_with(
+        mode: &str,
+        urls: &[String],
+        options: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_quorlock-test-client"))
             .arg(mode)
             .args(urls)
+            .envs(variables.iter().copied())
             .args(options.iter().flat_map(|(option, value)| [option, value]))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

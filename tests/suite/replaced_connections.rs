@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -12,10 +12,12 @@ use futures::future::{BoxFuture, join_all};
 use quorlock::seam::{Abort, Connector, Server, Wire};
 use quorlock::{Event, Guard, Redlock};
 use quorlock_testkit::proxy::{Proxy, Relay};
-use quorlock_testkit::{Cluster, Node};
+use quorlock_testkit::{Backend, Cluster, Node};
 use tokio::net::TcpStream;
 
-use crate::support::{BOUND, Events, cluster, connected, eventually, node_name, proxied};
+use crate::support::{
+    BOUND, Dice, Events, TTL, cluster, connected, eventually, node_name, proxied,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const LIMIT: Duration = Duration::from_millis(100);
@@ -214,7 +216,7 @@ async fn g4_a_lock_that_arrives_after_its_release_on_a_newer_connection_leaves_n
     let proxy = Proxy::start(node).await.unwrap();
     let detour = || Detour { proxy: proxy.addr(), node, taken: Mutex::default() };
     let mut clients =
-        clients(|| Redlock::builder(cluster.urls()).connector(std::sync::Arc::new(detour()))).await;
+        clients(|| Redlock::builder(cluster.urls()).connector(Arc::new(detour()))).await;
     let names = [node_name(&cluster, 0)];
     proxy.hold();
     for (number, client) in clients.iter_mut().enumerate() {
@@ -230,4 +232,90 @@ async fn g4_a_lock_that_arrives_after_its_release_on_a_newer_connection_leaves_n
     assert!(proxy.unanswered() > HANDLES as u64, "nothing was held back, so this shows nothing");
     proxy.release();
     assert_clean(clients, &cluster).await;
+}
+
+/// Where the old connection cannot be killed, the release is sent once more when what came late has had its time: before
+/// the key would expire by itself.
+#[tokio::test]
+async fn g4_without_the_right_to_kill_a_lock_that_arrives_late_is_released_again() {
+    let cluster = cluster(5).await;
+    if cluster.backend() == Backend::Embedded {
+        return eprintln!("skipped: embedded nodes know no users, so all have every right");
+    }
+    for node in cluster.nodes() {
+        let user = ["ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-client|kill"];
+        node.command(&user).await.unwrap();
+        node.command(&["CONFIG", "RESETSTAT"]).await.unwrap();
+    }
+    let node = cluster.node(0).addr();
+    let proxy = Proxy::start(node).await.unwrap();
+    let detour = Detour { proxy: proxy.addr(), node, taken: Mutex::default() };
+    let urls = cluster.nodes().iter().map(|node| format!("redis://limited:secret@{}", node.addr()));
+    let builder = Redlock::builder(urls).connector(Arc::new(detour)).ttl(TTL).time_limit(LIMIT);
+    let (redlock, events) = connected(builder, 5).await;
+    proxy.hold();
+    let guard = redlock.lock("a").await.unwrap();
+    let left = |event: &Event| matches!(event, Event::OldConnectionLeft { .. });
+    eventually("the connection is replaced", async || events.count(left) == 1).await;
+    drop(guard);
+    tokio::time::sleep(TTL / 2).await;
+    proxy.release();
+    let node = cluster.node(0);
+    eventually("it arrives", async || node.get("a").await.unwrap().is_some()).await;
+    eventually("it goes", async || node.get("a").await.unwrap().is_none()).await;
+    let expired = node.command(&["INFO", "stats"]).await.unwrap();
+    let expired: String = redis::from_redis_value(expired).unwrap();
+    assert!(expired.contains("expired_keys:0\r"), "it was not released: {expired}");
+    redlock.close(BOUND).await.unwrap();
+}
+
+const CUTS: [fn(&Relay); 7] = [
+    Relay::hold,
+    Relay::partition,
+    Relay::drop_requests,
+    Relay::drop_replies,
+    Relay::reset,
+    Relay::refuse,
+    Relay::accept_then_silence,
+];
+
+/// Locks, extends and releases, and drops what it began whenever its time is over.
+async fn work(redlock: &Redlock, number: usize, dice: &Mutex<Dice>) {
+    let work = async {
+        let guard = redlock.lock(format!("of worker {number}")).await?;
+        guard.extend().await?;
+        guard.release().await
+    };
+    let limit = dice.lock().unwrap_or_else(PoisonError::into_inner).below(2 * LIMIT);
+    drop(tokio::time::timeout(limit, work).await);
+}
+
+#[tokio::test]
+async fn g4_no_series_of_cuts_leaves_a_key() {
+    let cluster = proxied(5).await;
+    let seed = u64::from(std::process::id());
+    eprintln!("seed {seed}");
+    let dice = Mutex::new(Dice::new(seed));
+    let draw = |end| dice.lock().unwrap_or_else(PoisonError::into_inner).up_to(end);
+    let client = Client::new(Redlock::builder(cluster.urls())).await;
+    let cutting = async {
+        for _ in 0..12 {
+            let cut = [draw(5), draw(5)];
+            for i in cut {
+                CUTS[draw(CUTS.len())](cluster.proxy(i));
+            }
+            tokio::time::sleep(Duration::from_millis(50 + draw(300) as u64)).await;
+            cut.iter().for_each(|i| cluster.proxy(*i).repair());
+        }
+    };
+    let workers = join_all((0..4).map(async |number| {
+        loop {
+            work(&client.redlock, number, &dice).await;
+        }
+    }));
+    tokio::select! {
+        () = cutting => {}
+        _ = workers => {}
+    }
+    assert_clean(vec![client], &cluster).await;
 }

@@ -112,7 +112,7 @@ impl FanOut {
             }
         }
         while let Some(Some((index, reply))) = self.pending.next().now_or_never() {
-            // The verdict stands.
+            // Lost stays lost: these can only tell more of why.
             let _ = hear(index, reply);
         }
     }
