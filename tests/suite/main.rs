@@ -6,6 +6,7 @@ mod contention;
 mod extend;
 mod keeper;
 mod late;
+mod lifetimes;
 mod loss;
 mod loss_in_real_time;
 mod minority_faults;
