@@ -85,8 +85,8 @@ fn runtime() -> Runtime {
 }
 
 async fn lock_once(redlock: &Redlock) {
-    let guard = redlock.lock("a").await.unwrap();
-    guard.release().await.unwrap();
+    let guard = redlock.lock("a").await.expect("it is free");
+    guard.release().await.expect("it is held");
 }
 
 #[test]

@@ -51,7 +51,10 @@ impl Trust {
         let mut urls = Vec::new();
         for node in cluster.nodes() {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-            urls.push(format!("rediss://localhost:{}", listener.local_addr().unwrap().port()));
+            urls.push(format!(
+                "rediss://localhost:{}",
+                listener.local_addr().expect("it is bound").port()
+            ));
             tokio::spawn(serve(listener, self.acceptor.clone(), node.addr()));
         }
         urls
@@ -81,7 +84,8 @@ async fn nodes_behind_tls_are_locked_by_a_client_that_trusts_their_signer() {
     let urls = trust.in_front_of(&cluster).await;
     let mut client = client(&urls, trust.signer.path());
     client.expect("acquired").await;
-    eventually("every node holds it", || async { holders(&cluster, "secret").await == "111" }).await;
+    eventually("every node holds it", || async { holders(&cluster, "secret").await == "111" })
+        .await;
     client.tell("release").await;
     client.end().await;
 }

@@ -8,11 +8,17 @@ use quorlock::seam::{Abort, Connector, Server, Wire};
 use crate::embedded::PipeNet;
 
 impl Connector for PipeNet {
-    fn connect(&self, server: Server, _abort: Abort) -> BoxFuture<'static, io::Result<Box<dyn Wire>>> {
+    fn connect(
+        &self,
+        server: Server,
+        _abort: Abort,
+    ) -> BoxFuture<'static, io::Result<Box<dyn Wire>>> {
         let net = self.clone();
         Box::pin(async move {
             match server {
-                Server::Tcp { host, .. } => Ok(Box::new(Self::connect(&net, &host)?) as Box<dyn Wire>),
+                Server::Tcp { host, .. } => {
+                    Ok(Box::new(Self::connect(&net, &host)?) as Box<dyn Wire>)
+                }
                 other => Err(io::Error::other(format!("a pipe leads to a host, not to {other:?}"))),
             }
         })

@@ -204,8 +204,7 @@ mod tests {
         assert!(!this.is_over());
 
         let mut child = Command::new("true").spawn().expect("`true` is everywhere");
-        let ended =
-            RunId { pid: child.id(), started: start_time(child.id()).unwrap_or(0), ..this };
+        let ended = RunId { pid: child.id(), started: start_time(child.id()).unwrap_or(0), ..this };
         child.wait().expect("the child was not waited for before");
         assert!(ended.is_over());
         assert!(!RunId { machine: "elsewhere".to_owned(), ..ended }.is_over());

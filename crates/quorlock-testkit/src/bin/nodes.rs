@@ -13,7 +13,10 @@ const USAGE: &str = "usage: nodes COUNT COMMAND [ARGUMENT ...]";
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {
-        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from),
+        Ok(status) => status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .map_or(ExitCode::FAILURE, ExitCode::from),
         Err(error) => {
             eprintln!("nodes: {error}");
             ExitCode::FAILURE
