@@ -208,10 +208,11 @@ async fn commands_after(away: fn(&EmbeddedNode, bool), owed: usize) -> [Vec<Stri
     nodes[..2].iter().for_each(|node| away(node, false));
     // Asked at every turn, so that a new lock comes in as early as it can.
     let is_new = |line: &String| line.starts_with("SET new");
-    while !(0..2).all(|i| nodes[i].log()[before[i]..].iter().any(is_new)) {
+    eventually("both are asked for a new lock", async || {
         drop(redlock.try_lock("new").into_future().now_or_never());
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+        (0..2).all(|i| nodes[i].log()[before[i]..].iter().any(is_new))
+    })
+    .await;
     redlock.close(BOUND).await.expect("every release is confirmed");
     for node in &nodes {
         assert_eq!(node.keys(), Vec::<String>::new());
