@@ -60,11 +60,10 @@ async fn unwanted(node: &Shared, mut alive: watch::Receiver<()>) {
 }
 
 async fn connect_for_ever(node: &Arc<Shared>) {
-    let mut previous = None;
     let mut delays = RECONNECT.delays(Duration::ZERO, &node.entropy);
     loop {
         let begun = node.clock.now();
-        serve(node, &mut previous).await;
+        serve(node).await;
         if node.clock.now() >= later(begun, STABLE) {
             delays = RECONNECT.delays(Duration::ZERO, &node.entropy);
         }
@@ -73,14 +72,15 @@ async fn connect_for_ever(node: &Arc<Shared>) {
 }
 
 /// One connection from its opening to its end.
-async fn serve(node: &Arc<Shared>, previous: &mut Option<Identity>) {
+async fn serve(node: &Arc<Shared>) {
     let abort = Abort::default();
+    let previous = lock(&node.state).identity.clone();
     let opened = match open(node, previous.as_ref(), &abort).await {
         Ok(opened) => opened,
         Err(failure) => return down(node, &failure),
     };
     let Opened { connection, mut driver, identity, old_left } = opened;
-    *previous = Some(identity);
+    lock(&node.state).identity = Some(identity);
     up(node, connection, old_left);
     let failure: Failure = tokio::select! {
         biased;

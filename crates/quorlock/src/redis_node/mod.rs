@@ -38,6 +38,7 @@ pub use self::address::Server;
 pub(crate) use self::address::{Address, parse_all};
 use self::exchange::Session;
 use self::owed::Owed;
+use self::session::Identity;
 pub(crate) use self::wire::Sockets;
 pub use self::wire::{Abort, Connector, Wire};
 use crate::clock::{Clock, Spawner};
@@ -76,7 +77,7 @@ impl RedisNode {
             entropy: parts.entropy,
             spawner: parts.spawner,
             audience: parts.audience,
-            state: Mutex::new(State { link: Link::Idle, owed: Owed::default(), sessions: 0 }),
+            state: Mutex::default(),
             settled: watch::Sender::new(false),
             busy: Notify::new(),
             paid: Notify::new(),
@@ -158,14 +159,19 @@ struct Shared {
     paid: Notify,
 }
 
+#[derive(Default)]
 struct State {
     link: Link,
     owed: Owed,
     sessions: u64,
+    /// Of the latest connection, which the next one has to end on the node's side.
+    identity: Option<Identity>,
 }
 
+#[derive(Default)]
 enum Link {
     /// Nobody keeps a connection up: never asked, or the runtime that did has ended.
+    #[default]
     Idle,
     /// For the first time: an acquire waits for it.
     Connecting,
