@@ -17,7 +17,7 @@ const FREEZES: u32 = 2;
 /// How many of the hundred may not count because the machine was late itself.
 const DISCARDED: usize = 5;
 /// How often a machine that was late more often is asked again.
-const MEASUREMENTS: usize = 5;
+const MEASUREMENTS: usize = 8;
 
 #[tokio::test]
 async fn g5_loss_is_told_before_the_validity_ends_in_100_tries_with_a_frozen_majority() {

@@ -14,6 +14,8 @@ use tokio::task::AbortHandle;
 use super::wire::lock;
 
 const BACKLOG: u32 = 1024;
+/// A process that another thread is just starting has a copy of the old listener, until it runs its own program.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
 
 /// A loopback port that nobody else gets while this lives, listened on or not: a bound socket that never
 /// listens stands beside the one that does. A connection to it is refused by the system.
@@ -44,7 +46,18 @@ impl Port {
         &self,
         on_accept: impl Fn(TcpStream) + Send + 'static,
     ) -> io::Result<Listening> {
-        Ok(Listening::start(bind(self.addr)?.listen(BACKLOG)?, on_accept))
+        let end = std::time::Instant::now() + LET_GO_WITHIN;
+        loop {
+            match bind(self.addr).and_then(|socket| socket.listen(BACKLOG)) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse
+                        && std::time::Instant::now() < end =>
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                listener => return Ok(Listening::start(listener?, on_accept)),
+            }
+        }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
