@@ -5,7 +5,7 @@ use std::time::Duration;
 use quorlock::{Builder, Error, InvalidInput, LockRequest, Redlock, Retry};
 use quorlock_testkit::Cluster;
 
-use crate::support::{BOUND, eventually, node_name, patient, proxied};
+use crate::support::{BOUND, eventually, holders, node_name, patient, proxied};
 
 const MS: Duration = Duration::from_millis(1);
 const TOO_LONG: Duration = Duration::from_millis((1 << 53) + 1);
@@ -155,8 +155,8 @@ async fn g8_an_extend_that_cannot_work_is_refused_and_harms_nothing() {
     let redlock = patient(&cluster).build().unwrap();
     let guard = redlock.lock("invoice:42").without_keeper().await.unwrap();
     let answered = || (0..5).all(|index| cluster.proxy(index).unanswered() == 0);
-    let all = || cluster.urls().len() as u64;
-    eventually("all are connected", async || Traffic::at(&cluster).connections == all()).await;
+    let held = async || holders(&cluster, "invoice:42").await == "11111";
+    eventually("every node has been asked", held).await;
     redlock.close(BOUND).await.unwrap();
     eventually("all is answered", async || answered()).await;
     let (before, until) = (Traffic::at(&cluster), guard.valid_until());

@@ -56,7 +56,7 @@ impl Builder {
     }
 
     /// How long one node may take to answer, in every operation. Small against the TTL: what a round waits for comes off
-    /// the validity. Defaults to a twentieth of the TTL, at least 5 ms and at most 500 ms; zero is refused.
+    /// the validity. Defaults to a twentieth of the lock's TTL, at least 5 ms and at most 500 ms; zero is refused.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.settings.time_limit = Some(limit);
         self
@@ -83,7 +83,7 @@ impl Builder {
         self
     }
 
-    /// Who hears what happens. Defaults to nobody.
+    /// Who hears what happens: one observer, the one given last. Defaults to nobody.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.audience = Audience::new(Arc::new(observer));
         self

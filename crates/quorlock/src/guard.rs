@@ -57,7 +57,7 @@ impl Guard {
         self.held.life.held_until()
     }
 
-    /// Whether the lock is valid now. Reads the clock; asks no node.
+    /// Whether the lock is valid now: its deadline is ahead, and its loss has not been told. Reads the clock; asks no node.
     pub fn is_valid(&self) -> bool {
         self.held.life.is_valid()
     }
@@ -77,7 +77,7 @@ impl Guard {
         Lost(Box::pin(async move { life.ended().await }))
     }
 
-    /// Runs `work` as long as the lock is held; drops it at the notice of loss.
+    /// Runs `work` as long as the lock is held; drops it at the notice of loss. What `work` has spawned is not stopped by that.
     ///
     /// # Errors
     ///
@@ -108,12 +108,13 @@ impl Guard {
     }
 
     /// Extends the lock by its TTL, counted from now. The background does so by itself; this is for locks without a
-    /// keeper, or to be sure of the next seconds.
+    /// keeper, or to be sure of the next seconds. Once the deadline stands at the end of `max_hold`, it sends nothing, moves
+    /// nothing and returns `Ok`.
     ///
     /// # Errors
     ///
     /// [`Error::Lost`] if the lock is over: final. [`Error::NoQuorum`] if too few nodes could be reached: the lock is as
-    /// valid as before, until its old deadline. At the end of its maximum hold time nothing is sent, and nothing moves.
+    /// valid as before, until its old deadline.
     ///
     /// # Cancel safety
     ///

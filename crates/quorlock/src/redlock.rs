@@ -57,7 +57,8 @@ impl Redlock {
     /// [`Error::InvalidInput`] before anything is sent. [`Error::Held`] when
     /// [`wait_for`](LockRequest::wait_for) is over and somebody else held it last. [`Error::NoQuorum`] when too few nodes
     /// could be reached until the limit, [`Error::TooLate`] when they answered too slowly for the TTL; what was taken is
-    /// given back in the background on every node that was or may have been asked.
+    /// given back in the background on every node that was or may have been asked. [`Error::Closed`] after
+    /// [`close`](Self::close).
     ///
     /// # Cancel safety
     ///

@@ -84,8 +84,8 @@ impl LockRequest {
 
     settings_of_both!();
 
-    /// How long to wait at most, whether the lock is held by somebody else or too few nodes can be reached; but the nodes
-    /// have their full time limit to answer once. Zero asks once. Defaults to no limit while it is held, and to ten seconds without a quorum.
+    /// How long to wait, whether the lock is held by somebody else or too few nodes can be reached. The nodes have their
+    /// full time limit to answer once, and to be connected before, so that is the least. Zero asks once. Defaults to no limit while it is held, and to ten seconds without a quorum.
     #[must_use = "a request does nothing until it is awaited"]
     pub fn wait_for(mut self, limit: Duration) -> Self {
         self.0.wait_for = Some(limit);

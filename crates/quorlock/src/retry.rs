@@ -25,7 +25,7 @@ impl Retry {
     /// What a free lock may stay unseen for.
     pub const DEFAULT_LONGEST: Duration = Duration::from_millis(100);
 
-    /// Delays of at least `shortest` and at most `longest` (which is lifted to `shortest` if it is below it).
+    /// Delays from `shortest` up to `longest`, or, on slow nodes, more: see the type.
     #[must_use]
     pub const fn between(shortest: Duration, longest: Duration) -> Self {
         Self { shortest, longest }

@@ -19,7 +19,8 @@ impl Observer for TracingObserver {
             }
             Event::Denied { resources } => debug!(target: "quorlock", %resources, "denied"),
             Event::AcquireFailed { resources, failures } => {
-                warn!(target: "quorlock", %resources, failures = list(failures), "acquire failed");
+                // Every round of a wait tells this; that a node is down is told once, as a warning.
+                debug!(target: "quorlock", %resources, failures = list(failures), "acquire failed");
             }
             Event::Extended { resources, valid_for } => {
                 debug!(target: "quorlock", %resources, ?valid_for, "extended");
