@@ -31,6 +31,7 @@ mod process;
 pub mod proxy;
 mod reaper;
 mod servers;
+pub mod simulation;
 
 pub use self::{
     backend::Backend,

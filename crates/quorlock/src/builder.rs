@@ -35,6 +35,7 @@ struct Seams {
     spawner: Arc<dyn Spawner>,
     connector: Arc<dyn Connector>,
     seed: Option<u64>,
+    nodes: Option<Vec<Box<dyn Node>>>,
 }
 
 impl Builder {
@@ -44,6 +45,7 @@ impl Builder {
             spawner: Arc::new(TokioSpawner::default()),
             connector: Arc::new(Sockets),
             seed: None,
+            nodes: None,
         };
         Self { urls, settings: Settings::default(), seams, audience: Audience::default() }
     }
@@ -89,7 +91,7 @@ impl Builder {
         self
     }
 
-    /// Replaces the clock, the start of tasks, the sockets and the randomness: for quorlock's own test kit, without any
+    /// Replaces the clock, the start of tasks, the sockets, the randomness and the nodes: for quorlock's own test kit, without any
     /// promise of stability.
     #[doc(hidden)]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -115,6 +117,12 @@ impl Builder {
         self
     }
 
+    #[doc(hidden)]
+    pub fn nodes(mut self, nodes: Vec<Box<dyn Node>>) -> Self {
+        self.seams.nodes = Some(nodes);
+        self
+    }
+
     /// Checks every setting and makes the handle. Connects to nothing: that is done by the first lock.
     ///
     /// # Errors
@@ -122,30 +130,28 @@ impl Builder {
     /// [`Error::InvalidInput`] with what is wrong; [`Error::NoRandomness`] if the operating system gives none.
     pub fn build(self) -> Result<Redlock, Error> {
         self.settings.check()?;
-        let addresses = parse_all(&self.urls)?;
-        let Self { settings, seams, audience, .. } = self;
-        let entropy = Arc::new(match seams.seed {
+        let Self { urls, settings, seams, audience } = self;
+        let Seams { clock, spawner, connector, seed, nodes } = seams;
+        let addresses = if nodes.is_some() { Vec::new() } else { parse_all(&urls)? };
+        let entropy = Arc::new(match seed {
             Some(seed) => Entropy::seeded(seed),
             None => Entropy::system()
                 .map_err(|source| Error::NoRandomness { source: Arc::new(source) })?,
         });
         let client = uuid::Builder::from_random_bytes(entropy.bytes()).into_uuid();
-        let list = addresses
-            .into_iter()
-            .map(|address| {
-                let node = RedisNode::new(Parts {
-                    address,
-                    client_name: client_name(client),
-                    connector: Arc::clone(&seams.connector),
-                    clock: Arc::clone(&seams.clock),
-                    entropy: Arc::clone(&entropy),
-                    spawner: Arc::clone(&seams.spawner),
-                    audience: audience.clone(),
-                });
-                Box::new(node) as Box<dyn Node>
-            })
-            .collect();
-        let nodes = Nodes { list, clock: seams.clock, spawner: seams.spawner, audience };
+        let connected = |address| -> Box<dyn Node> {
+            Box::new(RedisNode::new(Parts {
+                address,
+                client_name: client_name(client),
+                connector: Arc::clone(&connector),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                spawner: Arc::clone(&spawner),
+                audience: audience.clone(),
+            }))
+        };
+        let list = nodes.unwrap_or_else(|| addresses.into_iter().map(connected).collect());
+        let nodes = Nodes { list, clock, spawner, audience };
         Ok(Redlock::new(Core {
             nodes: Arc::new(nodes),
             settings: Arc::new(settings),

@@ -189,7 +189,7 @@ impl fmt::Display for NodeErrorKind {
 
 /// A node's failure without the node's name: what a node itself reports.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure {
+pub struct Failure {
     kind: NodeErrorKind,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }

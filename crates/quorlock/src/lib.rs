@@ -84,5 +84,7 @@ mod readme {}
 #[doc(hidden)]
 pub mod seam {
     pub use crate::clock::{Clock, Spawner};
+    pub use crate::error::Failure;
+    pub use crate::node::{Node, Question, Reply, Verb};
     pub use crate::redis_node::{Abort, Connector, Server, Wire};
 }

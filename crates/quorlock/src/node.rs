@@ -15,7 +15,7 @@ pub(crate) const MAX_NODES: usize = 64;
 
 /// What a node is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub enum Verb {
     /// Set every key, or none: `SET key token NX PX ttl`, for several keys a script.
     Acquire,
     /// Prolong every key that holds the token, or none; never shorten one.
@@ -28,30 +28,53 @@ pub(crate) enum Verb {
 
 /// One question of a round, the same for all nodes.
 #[derive(Clone, Debug)]
-pub(crate) struct Question {
+pub struct Question {
     pub(crate) verb: Verb,
     pub(crate) keys: Keys,
     pub(crate) token: Arc<Token>,
-    /// For a release: how long the keys may still be there.
     pub(crate) ttl: Duration,
-    /// How long the answer may take: a node that is silent for twice as long is given up.
     pub(crate) time_limit: Duration,
 }
 
 impl Question {
+    /// What is asked.
+    pub fn verb(&self) -> Verb {
+        self.verb
+    }
+
+    /// The lock keys that it is about.
+    pub fn keys(&self) -> &[String] {
+        self.keys.as_slice()
+    }
+
+    /// The owner's value. Secret: it is for the node only.
+    pub fn token(&self) -> &str {
+        self.token.as_str()
+    }
+
+    /// How long the keys are to last; for a release, how long they may still be there.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// How long the answer may take: a node that is silent for twice as long is given up.
+    pub fn time_limit(&self) -> Duration {
+        self.time_limit
+    }
+
     pub(crate) fn is_release(&self) -> bool {
         self.verb == Verb::Release
     }
 
     /// Whether it may no longer be sent: nothing that sets a key may be queued behind a release.
-    pub(crate) fn is_revoked(&self) -> bool {
+    pub fn is_revoked(&self) -> bool {
         !self.is_release() && self.token.is_retired()
     }
 }
 
 /// What a node answered.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// To an acquire or a repair: every key holds the token.
     Granted,
     /// To an acquire or a repair: somebody else's key is there.
@@ -62,8 +85,13 @@ pub(crate) enum Reply {
     Missing,
     /// To an extend: a key holds something else.
     HeldByAnother,
-    /// To a release: how many keys were deleted, and how many hold something else.
-    Released { deleted: usize, others: usize },
+    /// To a release.
+    Released {
+        /// How many keys were deleted.
+        deleted: usize,
+        /// How many hold something else.
+        others: usize,
+    },
     /// No answer, or none to what was asked.
     Failed(Failure),
 }
@@ -81,12 +109,12 @@ impl Reply {
 }
 
 /// One node, as the rounds see it.
-pub(crate) trait Node: fmt::Debug + Send + Sync {
+pub trait Node: fmt::Debug + Send + Sync {
     /// `host:port/db`, without credentials.
     fn name(&self) -> &Arc<str>;
 
     /// Puts the question onto the node's queue before it returns, in the order of the calls; the reply comes with the
-    /// future. A question behind a [retired](Token::retire) token is not sent, unless it is a release.
+    /// future. A [revoked](Question::is_revoked) question is not sent. A release is sent until the node has confirmed it.
     ///
     /// The future must be polled to its end: dropped early, it may take the command back from the queue.
     fn ask(&self, question: Arc<Question>) -> BoxFuture<'static, Reply>;

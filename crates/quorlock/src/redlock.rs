@@ -45,6 +45,12 @@ impl Redlock {
         Builder::new(urls.into_iter().map(Into::into).collect())
     }
 
+    /// The UUID that every token of this handle begins with: how the test kit tells whose key it found.
+    #[doc(hidden)]
+    pub fn client(&self) -> uuid::Uuid {
+        self.core.client
+    }
+
     /// Asks for a lock on one resource or several, and waits while somebody else holds it. Configure the request by
     /// chaining, then await it.
     ///

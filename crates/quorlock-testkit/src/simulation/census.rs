@@ -1,0 +1,81 @@
+//! How often what happened: faults, also those that struck while an operation was in flight, and outcomes of operations.
+//! A simulation in which nothing goes wrong proves nothing, and this is where it would show.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use super::fault::Kind;
+use crate::proxy::wire::lock;
+
+/// Counts of one simulation, or of many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// How often each fault struck, and how often while an operation was in flight.
+    pub faults: BTreeMap<Kind, Struck>,
+    /// How often each operation ended how.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Operations of workers.
+    pub operations: u64,
+}
+
+/// How often a fault struck.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Struck {
+    /// In all.
+    pub times: u64,
+    /// While an operation was in flight.
+    pub in_flight: u64,
+}
+
+impl Census {
+    /// Adds the counts of another.
+    pub fn add(&mut self, other: &Self) {
+        for (kind, struck) in &other.faults {
+            let sum = self.faults.entry(*kind).or_default();
+            sum.times += struck.times;
+            sum.in_flight += struck.in_flight;
+        }
+        for (outcome, count) in &other.outcomes {
+            *self.outcomes.entry(outcome).or_default() += count;
+        }
+        self.operations += other.operations;
+    }
+}
+
+/// The counts of a simulation under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counting(Arc<Mutex<(Census, u64)>>);
+
+impl Counting {
+    pub(crate) fn struck(&self, kind: Kind) {
+        let (census, in_flight) = &mut *lock(&self.0);
+        let struck = census.faults.entry(kind).or_default();
+        struck.times += 1;
+        struck.in_flight += u64::from(*in_flight > 0);
+    }
+
+    pub(crate) fn ended(&self, outcome: &'static str) {
+        *lock(&self.0).0.outcomes.entry(outcome).or_default() += 1;
+    }
+
+    /// An operation is in flight until the returned value is dropped.
+    pub(crate) fn operation(&self) -> InFlight {
+        let (census, in_flight) = &mut *lock(&self.0);
+        census.operations += 1;
+        *in_flight += 1;
+        InFlight(self.clone())
+    }
+
+    pub(crate) fn census(&self) -> Census {
+        lock(&self.0).0.clone()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct InFlight(Counting);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        lock(&self.0.0).1 -= 1;
+    }
+}

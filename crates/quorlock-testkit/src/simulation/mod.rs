@@ -1,0 +1,29 @@
+//! Simulations: the real library in a world of virtual time, in which everything that can go wrong does, all from one seed.
+//! What a promise is, is the [`checker`](crate::checker)'s; nothing here is told to look away.
+//!
+//! The same [`Plan`] gives the same history, byte for byte. `simulate`, the program, runs many and replays one.
+
+mod census;
+mod dice;
+mod fault;
+mod field;
+mod finding;
+mod nemesis;
+mod plan;
+mod record;
+mod run;
+mod seam;
+mod tasks;
+mod wire;
+mod wish;
+mod worker;
+
+pub use self::{
+    census::{Census, Struck},
+    fault::{Faults, Kind},
+    finding::Finding,
+    plan::{Assumptions, Depth, Plan},
+    record::Note,
+    run::{Outcome, run},
+    seam::model::{Entry, Model},
+};

@@ -1,0 +1,260 @@
+//! Draws faults and does them, one after the other and several at a time, until it is told to heal. Within the assumptions
+//! of the promises it keeps to their rules: what a node may forget, and how far its clock may run off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::census::Counting;
+use super::dice::Dice;
+use super::fault::Kind;
+use super::field::{Failing, Field, Flow, Memory};
+use super::plan::{Assumptions, Plan};
+use super::record::Record;
+use super::run::worker_name;
+use super::tasks::{Phase, Process};
+use crate::embedded::ClockJump;
+use crate::proxy::wire::lock;
+
+/// The most that a node's clock may gain: the library's default drift, without the milliseconds that are for rounding.
+const MOST_GAIN: f64 = 1.01;
+
+#[derive(Clone)]
+pub(super) struct Nemesis {
+    pub(super) plan: Arc<Plan>,
+    pub(super) field: Arc<dyn Field>,
+    pub(super) processes: Vec<Process>,
+    pub(super) record: Record,
+    pub(super) counting: Counting,
+    /// How far each node's clock was moved, in milliseconds.
+    pub(super) clocks: Arc<std::sync::Mutex<Vec<i64>>>,
+}
+
+impl Nemesis {
+    pub(super) async fn run(self) {
+        // What workers do by themselves, and the fates of single messages, are drawn elsewhere.
+        let kinds: Vec<Kind> = self.plan.faults.iter().filter(|kind| self.is_mine(*kind)).collect();
+        let mut dice = self.plan.dice("nemesis");
+        let pace = dice.millis(2, 600);
+        while !kinds.is_empty() {
+            let gap = dice.millis(0, u64::try_from(pace.as_millis()).unwrap_or(600) * 2);
+            sleep(gap).await;
+            if let Some(kind) = dice.pick(&kinds) {
+                self.strike(kind, &mut dice);
+            }
+        }
+    }
+
+    fn is_mine(&self, kind: Kind) -> bool {
+        use Kind::{Cancel, Delay, Duplicate, GuardDrop, LateArrival, LostReply, LostRequest};
+        match kind {
+            Cancel | GuardDrop | Duplicate => false,
+            // Bytes on a wire have no fate of their own: there the weather of the wire changes.
+            Delay | LateArrival | LostReply | LostRequest => self.field.has_weather(),
+            _ => true,
+        }
+    }
+
+    fn strike(&self, kind: Kind, dice: &mut Dice) {
+        let node = dice.below(self.plan.nodes);
+        let client = dice.below(self.plan.clients);
+        let length = dice.millis(1, 4_000);
+        let struck = match kind {
+            Kind::Disconnect => {
+                self.field.disconnect(client, node);
+                true
+            }
+            Kind::Partition => self.cut(client, node, [Flow::IsLost, Flow::IsLost], length),
+            Kind::OneWayPartition if dice.chance(0.5) => {
+                self.cut(client, node, [Flow::IsLost, Flow::Passes], length)
+            }
+            Kind::OneWayPartition => self.cut(client, node, [Flow::Passes, Flow::IsLost], length),
+            Kind::Hold => self.cut(client, node, [Flow::Waits, Flow::Waits], length),
+            Kind::Freeze => self.freeze(node, length),
+            Kind::CrashEmpty => self.crash(node, Memory::Empty, length),
+            Kind::CrashIntact => self.crash(node, Memory::Intact, length),
+            Kind::CrashRolledBack => {
+                let changes = 1 + dice.below(4);
+                self.crash(node, Memory::RolledBack(changes), length)
+            }
+            Kind::ClockJump => self.jump(node, dice),
+            Kind::ClockRate => {
+                self.field.set_clock_rate(node, dice.within(0.5, MOST_GAIN));
+                true
+            }
+            Kind::ErrorReply => {
+                self.field.fail(node, Failing::Yes);
+                self.later(length, move |field| field.fail(node, Failing::No));
+                true
+            }
+            Kind::ScriptFlush => {
+                self.field.flush_scripts(node);
+                true
+            }
+            Kind::ClientPause => self.pause(client, length),
+            Kind::ClientDeath => self.kill(client, dice),
+            Kind::MajorityWipe => {
+                (0..=self.plan.nodes / 2).for_each(|node| self.field.wipe(node));
+                true
+            }
+            Kind::ClockBeyondDrift => {
+                self.move_clock(node, dice.millis(1, 60_000), ClockJump::Forward);
+                self.field.set_clock_rate(node, dice.within(1.02, 3.0));
+                true
+            }
+            Kind::ForgetfulNode => {
+                self.field.wipe(node);
+                true
+            }
+            weather => self.field.weather(weather, client, node, length),
+        };
+        if struck {
+            self.counting.struck(kind);
+            self.record.note(match kind {
+                Kind::ClientPause | Kind::ClientDeath => format!("{kind} of c{client}"),
+                Kind::Partition | Kind::OneWayPartition | Kind::Hold | Kind::Disconnect => {
+                    format!("{kind} between c{client} and n{node}")
+                }
+                Kind::MajorityWipe => format!("{kind}"),
+                _ => format!("{kind} of n{node}"),
+            });
+        }
+    }
+
+    /// Does something to the field after a while.
+    fn later(&self, after: Duration, heal: impl FnOnce(&dyn Field) + Send + 'static) {
+        let field = Arc::clone(&self.field);
+        drop(tokio::spawn(async move {
+            sleep(after).await;
+            heal(&*field);
+        }));
+    }
+
+    fn cut(&self, client: usize, node: usize, flows: [Flow; 2], length: Duration) -> bool {
+        let [requests, replies] = flows;
+        self.field.cut(client, node, requests, replies);
+        self.later(length, move |field| {
+            field.cut(client, node, Flow::Passes, Flow::Passes);
+        });
+        true
+    }
+
+    fn freeze(&self, node: usize, length: Duration) -> bool {
+        let struck = self.field.freeze(node);
+        self.later(length, move |field| field.thaw(node));
+        struck
+    }
+
+    /// A node that forgets comes back when that does no harm: at once, if a quorum still holds what it forgot, else
+    /// when it would have expired (assumption A1; the published page's "delayed restarts").
+    fn crash(&self, node: usize, memory: Memory, length: Duration) -> bool {
+        let down = match memory {
+            Memory::Intact => length,
+            _ if self.plan.assumptions == Assumptions::Broken => length,
+            Memory::Empty | Memory::RolledBack(_) => {
+                let wait = self.must_stay_down(node);
+                length.min(Duration::from_millis(200)).max(wait)
+            }
+        };
+        let struck = self.field.crash(node, memory);
+        if struck {
+            self.later(down, move |field| field.restart(node));
+        }
+        struck
+    }
+
+    /// Until when nobody may learn that this node forgot its keys.
+    fn must_stay_down(&self, node: usize) -> Duration {
+        let quorum = self.plan.nodes / 2 + 1;
+        let others: Vec<_> = (0..self.plan.nodes)
+            .filter(|other| *other != node)
+            .map(|other| self.field.keys(other))
+            .collect();
+        let own = self.field.keys(node);
+        let needed = own.iter().filter(|key| {
+            // One that expires sooner may have missed the extend that this node voted for.
+            let also = |keys: &&Vec<super::field::Key>| {
+                keys.iter().any(|other| {
+                    other.key == key.key && other.token == key.token && other.left >= key.left
+                })
+            };
+            others.iter().filter(also).count() < quorum
+        });
+        // The clock of a slow node says less than what is left.
+        let longest = needed.map(|key| key.left * 2 + Duration::from_millis(5)).max();
+        longest.unwrap_or_default()
+    }
+
+    /// Back by any time; forward, which lets keys expire, only where there are none.
+    fn jump(&self, node: usize, dice: &mut Dice) -> bool {
+        let by = dice.millis(1, 60_000);
+        if dice.chance(0.5) {
+            self.move_clock(node, by, ClockJump::Backward);
+            return true;
+        }
+        let harmless = self.field.keys(node).is_empty();
+        if harmless {
+            self.move_clock(node, by, ClockJump::Forward);
+        }
+        harmless
+    }
+
+    fn move_clock(&self, node: usize, by: Duration, direction: ClockJump) {
+        let millis = i64::try_from(by.as_millis()).unwrap_or_default();
+        lock(&self.clocks)[node] += match direction {
+            ClockJump::Forward => millis,
+            ClockJump::Backward => -millis,
+        };
+        self.field.jump_clock(node, by, direction);
+    }
+
+    fn pause(&self, client: usize, length: Duration) -> bool {
+        let struck = self.processes[client].pause();
+        if struck {
+            let process = self.processes[client].clone();
+            self.later(length, move |field| {
+                process.resume();
+                field.client_resumed(client);
+            });
+        }
+        struck
+    }
+
+    /// Never the last one.
+    fn kill(&self, client: usize, dice: &mut Dice) -> bool {
+        let alive = self.processes.iter().filter(|process| process.phase() != Phase::Dead).count();
+        let process = &self.processes[client];
+        // A death is for ever, so it is rare.
+        if process.phase() == Phase::Dead || alive < 2 || !dice.chance(0.2) {
+            return false;
+        }
+        process.kill();
+        self.field.client_died(client);
+        let workers = (0..self.plan.workers).map(|number| worker_name(client, number));
+        self.record.died(client, workers);
+        true
+    }
+
+    /// Ends every fault. Clocks show again what they would have shown.
+    pub(super) fn heal(&self) {
+        for node in 0..self.plan.nodes {
+            self.field.thaw(node);
+            self.field.restart(node);
+            self.field.fail(node, Failing::No);
+            self.field.set_clock_rate(node, 1.0);
+            let moved = std::mem::take(&mut lock(&self.clocks)[node]);
+            let by = Duration::from_millis(moved.unsigned_abs());
+            let back = if moved > 0 { ClockJump::Backward } else { ClockJump::Forward };
+            self.field.jump_clock(node, by, back);
+            for client in 0..self.plan.clients {
+                self.field.cut(client, node, Flow::Passes, Flow::Passes);
+            }
+        }
+        for (client, process) in self.processes.iter().enumerate() {
+            process.resume();
+            self.field.client_resumed(client);
+        }
+        self.record.note("everything is healed");
+    }
+}

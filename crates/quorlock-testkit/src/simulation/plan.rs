@@ -1,0 +1,107 @@
+//! What one seed stands for: how many of what, and which faults. Drawn once, then changed only to shrink a failure.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::fault::{Faults, Kind};
+
+/// Where the library meets the simulated world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// At its seam to one node: every message has a fate of its own. Fast.
+    Node,
+    /// Under its driver: real commands and scripts over in-memory pipes to embedded nodes.
+    Wire,
+}
+
+/// Whether the assumptions A1 to A4 are kept, under which exclusion is promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assumptions {
+    /// Kept: nothing may break.
+    Kept,
+    /// Broken: exclusion may break, nothing else.
+    Broken,
+}
+
+/// One simulation, complete: the same plan gives the same history, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Where everything that is not said below is drawn from.
+    pub seed: u64,
+    /// Where the library meets the simulated world.
+    pub depth: Depth,
+    /// Whether the assumptions of the promises are kept.
+    pub assumptions: Assumptions,
+    /// How many nodes.
+    pub nodes: usize,
+    /// How many processes, each with one handle.
+    pub clients: usize,
+    /// How many tasks of each process take locks.
+    pub workers: usize,
+    /// How many resources they compete for.
+    pub resources: usize,
+    /// How often each worker asks for a lock.
+    pub deals: usize,
+    /// What can go wrong.
+    pub faults: Faults,
+}
+
+impl Plan {
+    /// Draws all that a seed decides.
+    #[must_use]
+    pub fn draw(seed: u64, depth: Depth, assumptions: Assumptions) -> Self {
+        let mut dice = Dice::new(seed, "plan");
+        let nodes = dice.pick(&[5, 5, 5, 5, 3, 3, 3, 4, 1, 2, 7]).unwrap_or(5);
+        let clients = dice.pick(&[2, 2, 3, 3, 4]).unwrap_or(2);
+        let workers = dice.pick(&[1, 1, 2]).unwrap_or(1);
+        let resources = dice.pick(&[1, 1, 1, 2, 3]).unwrap_or(1);
+        let deals = 3 + dice.below(8);
+        // Not always all of them: a fault can hide another, and what is absent leaves room for the rest.
+        let share = dice.within(0.1, 1.0);
+        let faults = Kind::all(depth, assumptions).filter(|_| dice.chance(share)).collect();
+        Self { seed, depth, assumptions, nodes, clients, workers, resources, deals, faults }
+    }
+
+    /// Dice for one purpose.
+    pub(crate) fn dice(&self, purpose: &str) -> Dice {
+        Dice::new(self.seed, purpose)
+    }
+
+    pub(crate) fn has(&self, kind: Kind) -> bool {
+        self.faults.contains(kind)
+    }
+
+    /// The TTLs of this seed, from tiny to large: a few, so that they meet.
+    pub(crate) fn ttls(&self) -> Vec<Duration> {
+        let mut dice = self.dice("ttls");
+        let all = [6, 10, 20, 50, 100, 250, 500, 1_000, 2_000, 10_000, 60_000];
+        let count = 1 + dice.below(2);
+        (0..count).filter_map(|_| dice.pick(&all)).map(Duration::from_millis).collect()
+    }
+}
+
+impl fmt::Display for Depth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Node => "node",
+            Self::Wire => "wire",
+        })
+    }
+}
+
+/// The arguments that replay it.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, depth, nodes, clients, workers, resources, deals, faults, .. } = self;
+        write!(f, "--depth {depth} --seed {seed} --nodes {nodes} --clients {clients}")?;
+        write!(
+            f,
+            " --workers {workers} --resources {resources} --deals {deals} --faults {faults}"
+        )?;
+        match self.assumptions {
+            Assumptions::Kept => Ok(()),
+            Assumptions::Broken => f.write_str(" --beyond-assumptions"),
+        }
+    }
+}

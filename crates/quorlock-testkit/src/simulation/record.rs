@@ -1,0 +1,180 @@
+//! What the workers of a simulation did, as a history for the checker; and an oracle beside it that asks the guards
+//! themselves. Both on virtual time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quorlock::{Event, Guard, Observer};
+use tokio::time::Instant;
+
+use super::finding::Finding;
+use crate::history::{History, Recorder};
+use crate::proxy::wire::lock;
+
+/// The record of one simulation. Clones are handles to the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    begun: Instant,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    history: History,
+    findings: Vec<Finding>,
+    notes: Vec<Note>,
+    /// The guards that workers hold, by worker.
+    held: BTreeMap<String, Held>,
+}
+
+/// Something that is not an operation, for the reader of a time line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// When.
+    pub at: Duration,
+    /// What: a fault, or what a client heard.
+    pub text: String,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    client: usize,
+    resources: Vec<String>,
+    /// Of the acquisitions in the history, one for each resource.
+    attempts: Vec<u64>,
+    recorder: Recorder,
+    guard: Arc<Guard>,
+}
+
+impl Record {
+    pub(crate) fn begin() -> Self {
+        Self { begun: Instant::now(), inner: Arc::default() }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// An instant of the library on the time of the history.
+    pub(crate) fn time(&self, instant: std::time::Instant) -> Duration {
+        Instant::from_std(instant).saturating_duration_since(self.begun)
+    }
+
+    pub(crate) fn push(&self, event: crate::history::Event) {
+        lock(&self.inner).history.push(event);
+    }
+
+    pub(crate) fn found(&self, finding: Finding) {
+        lock(&self.inner).findings.push(finding);
+    }
+
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        let note = Note { at: self.now(), text: text.into() };
+        lock(&self.inner).notes.push(note);
+    }
+
+    /// A worker holds `guard` from now on.
+    pub(crate) fn hold(
+        &self,
+        client: usize,
+        worker: &str,
+        recorder: &Recorder,
+        attempts: &[u64],
+        guard: &Arc<Guard>,
+    ) {
+        let held = Held {
+            client,
+            resources: guard.resources().names().map(str::to_owned).collect(),
+            attempts: attempts.to_vec(),
+            recorder: recorder.clone(),
+            guard: Arc::clone(guard),
+        };
+        lock(&self.inner).held.insert(worker.to_owned(), held);
+        self.ask_guards(worker);
+    }
+
+    /// It does so no more, or its process is gone.
+    pub(crate) fn let_go(&self, worker: &str) {
+        // Dropped outside of the lock: the last one sends releases and tells observers.
+        let held = lock(&self.inner).held.remove(worker);
+        drop(held);
+    }
+
+    /// The oracle: while this worker's guard is valid, no other on the same resource is.
+    fn ask_guards(&self, worker: &str) {
+        let at = self.now();
+        let inner = &mut *lock(&self.inner);
+        let Some(own) = inner.held.get(worker).filter(|held| held.guard.is_valid()) else { return };
+        for (other, held) in inner.held.iter().filter(|(other, _)| *other != worker) {
+            let both = own.resources.iter().find(|resource| held.resources.contains(resource));
+            if let Some(resource) = both
+                && held.guard.is_valid()
+            {
+                inner.findings.push(Finding::TwoValid {
+                    resource: resource.clone(),
+                    first: other.clone(),
+                    second: worker.to_owned(),
+                    at,
+                });
+            }
+        }
+    }
+
+    /// A client said that it extended a lease: of whichever of its workers hold just these resources.
+    fn extended(&self, client: usize, resources: Vec<String>, valid_for: Duration) {
+        let now = self.now();
+        let mut extended = Vec::new();
+        {
+            let inner = &mut *lock(&self.inner);
+            for (worker, held) in &inner.held {
+                if held.client != client || held.resources != resources {
+                    continue;
+                }
+                extended.push(worker.clone());
+                for attempt in &held.attempts {
+                    let extend = held.recorder.extend(*attempt, now);
+                    inner.history.push(extend.granted(now, now + valid_for, None));
+                }
+            }
+        }
+        extended.iter().for_each(|worker| self.ask_guards(worker));
+    }
+
+    /// The process of a client is gone: its guards count no more.
+    pub(crate) fn died(&self, client: usize, workers: impl IntoIterator<Item = String>) {
+        let now = self.now();
+        for worker in workers {
+            self.push(Recorder::new(worker.as_str()).died(now));
+            self.let_go(&worker);
+        }
+        self.note(format!("c{client} is dead"));
+    }
+
+    pub(crate) fn take(&self) -> (History, Vec<Finding>, Vec<Note>) {
+        let inner = &mut *lock(&self.inner);
+        let Inner { history, findings, notes, .. } = inner;
+        (std::mem::take(history), std::mem::take(findings), std::mem::take(notes))
+    }
+}
+
+/// Hears what one client's handle tells.
+pub(crate) struct Hears {
+    pub(crate) client: usize,
+    pub(crate) record: Record,
+}
+
+impl Observer for Hears {
+    fn observe(&self, event: &Event) {
+        let client = self.client;
+        match event {
+            Event::Extended { resources, valid_for, .. } => {
+                let resources = resources.names().map(str::to_owned).collect();
+                self.record.extended(client, resources, *valid_for);
+            }
+            Event::Repaired { node, .. } => self.record.note(format!("c{client} repaired {node}")),
+            Event::NodeDown { error, .. } => self.record.note(format!("c{client} hears: {error}")),
+            _ => {}
+        }
+    }
+}

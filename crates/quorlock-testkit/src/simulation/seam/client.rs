@@ -1,0 +1,252 @@
+//! What a client's process does on its connections: asks, hears, gives up, connects again, and insists on its releases.
+//! The same contract as the library's own node keeps; on the wire that one is simulated itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use quorlock::NodeErrorKind;
+use quorlock::seam::{Failure, Question, Reply, Verb};
+
+use super::events::{Delivery, Event, Form, Message, Route, Said};
+use super::link::{Phase, Unanswered};
+use super::network::Network;
+use super::node::State;
+use crate::simulation::fault::Kind;
+use crate::simulation::field::Flow;
+use crate::simulation::tasks::Phase as Life;
+
+/// As the library's own node: it gives no connection up sooner.
+const PATIENCE_FLOOR: Duration = Duration::from_millis(100);
+
+impl Network {
+    /// See the library's `Node::ask`.
+    pub(super) fn ask(
+        &mut self,
+        route: Route,
+        question: Arc<Question>,
+        heard: oneshot::Sender<Reply>,
+    ) {
+        self.start(route);
+        if self.is_dead(route.client) || question.is_revoked() {
+            return fail(heard, NodeErrorKind::Down);
+        }
+        let owed = (question.verb() == Verb::Release).then(|| self.number());
+        if let Some(number) = owed {
+            self.link(route).owed.insert(number, Arc::clone(&question));
+        }
+        let link = self.link(route);
+        match link.phase {
+            Phase::Up => self.send(route, question, Some(heard), owed, Form::Hash),
+            Phase::Idle | Phase::Connecting if question.verb() == Verb::Acquire => {
+                link.first_asked.push((question, heard));
+            }
+            _ => fail(heard, NodeErrorKind::Down),
+        }
+    }
+
+    pub(super) fn start(&mut self, route: Route) {
+        if self.link(route).phase == Phase::Idle && !self.is_dead(route.client) {
+            self.link(route).phase = Phase::Connecting;
+            let epoch = self.link(route).epoch;
+            let delay = self.delay();
+            self.after(delay, Event::Reconnects(route, epoch));
+        }
+    }
+
+    fn is_dead(&self, client: usize) -> bool {
+        self.processes[client].phase() == Life::Dead
+    }
+
+    fn send(
+        &mut self,
+        route: Route,
+        question: Arc<Question>,
+        heard: Option<oneshot::Sender<Reply>>,
+        owed: Option<u64>,
+        form: Form,
+    ) {
+        let number = self.number();
+        let link = self.link(route);
+        let epoch = link.epoch;
+        link.unanswered.insert(number, Unanswered { question: Arc::clone(&question), heard, owed });
+        let patience = PATIENCE_FLOOR.max(question.time_limit() * 2);
+        let message = Message { route, epoch, number, question, form, delivery: Delivery::First };
+        self.after(patience, Event::GivesUp(message.clone()));
+        if self.dice.chance(self.fates.lost_request) {
+            return self.counting.struck(Kind::LostRequest);
+        }
+        if self.dice.chance(self.fates.duplicate) {
+            let delay = self.dice.millis(0, 3_000);
+            let again = Message { delivery: Delivery::Again, ..message.clone() };
+            self.after(delay, Event::Arrives(again));
+        }
+        self.link(route).under_way.insert(number, Arc::clone(&message.question));
+        let delay = self.delay();
+        self.in_order(route, 0, delay, Event::Arrives(message));
+    }
+
+    /// What the client's process does at this event, or does later if it is paused.
+    pub(super) fn happen(&mut self, event: Event) {
+        let client = event.client();
+        let by_process = !matches!(event, Event::Arrives(_));
+        match self.processes[client].phase() {
+            Life::Paused if by_process => return self.parked[client].push(event),
+            Life::Dead if by_process => return,
+            _ => {}
+        }
+        match event {
+            Event::Arrives(message) => self.arrive(message),
+            Event::Answered(message, said) => self.answered(&message, said),
+            Event::GivesUp(message) => {
+                let link = self.link(message.route);
+                if link.epoch == message.epoch && link.unanswered.contains_key(&message.number) {
+                    self.break_up(message.route);
+                }
+            }
+            Event::Reconnects(route, epoch) => self.reconnect(route, epoch),
+            Event::Insists(route, owed) => {
+                let link = self.link(route);
+                if let (Phase::Up, Some(release)) = (link.phase, link.owed.get(&owed).cloned()) {
+                    self.send(route, release, None, Some(owed), Form::Hash);
+                }
+            }
+        }
+    }
+
+    pub(super) fn resumed(&mut self, client: usize) {
+        for event in std::mem::take(&mut self.parked[client]) {
+            self.after(Duration::ZERO, event);
+        }
+    }
+
+    fn answered(&mut self, message: &Message, said: Said) {
+        let route = message.route;
+        let link = self.link(route);
+        if link.epoch != message.epoch || link.gap_replies {
+            return;
+        }
+        match link.replies {
+            Flow::Passes => {}
+            Flow::Waits => {
+                return link.waiting.push(Event::Answered(message.clone(), said));
+            }
+            Flow::IsLost => {
+                link.gap_replies = true;
+                return;
+            }
+        }
+        let Some(unanswered) = link.unanswered.remove(&message.number) else { return };
+        match said {
+            Said::Reply(reply) => self.confirm(route, unanswered, reply),
+            Said::NoScript if message.question.is_revoked() => {
+                unanswered.answer(Reply::Failed(NodeErrorKind::Down.into()));
+            }
+            Said::NoScript => {
+                let Unanswered { question, heard, owed } = unanswered;
+                self.send(route, question, heard, owed, Form::Text);
+            }
+        }
+    }
+
+    /// Sees to it that a release is confirmed, behind everything that could set its keys.
+    fn confirm(&mut self, route: Route, unanswered: Unanswered, reply: Reply) {
+        if let Some(owed) = unanswered.owed {
+            let late = self.link(route).may_set_late(unanswered.question.token());
+            match &reply {
+                Reply::Released { .. } if !late => self.link(route).settle(owed),
+                _ => {
+                    let delay = self.dice.millis(50, 1_000);
+                    self.after(delay, Event::Insists(route, owed));
+                }
+            }
+        }
+        unanswered.answer(reply);
+    }
+
+    /// Ends the connection; whether what is under way still arrives is drawn.
+    pub(super) fn break_up(&mut self, route: Route) {
+        let dies = !self.dice.chance(self.fates.late);
+        let link = self.link(route);
+        if link.phase != Phase::Up {
+            return;
+        }
+        link.phase = Phase::Down;
+        link.attempts = 0;
+        for unanswered in std::mem::take(&mut link.unanswered).into_values() {
+            unanswered.answer(Reply::Failed(NodeErrorKind::Disconnected.into()));
+        }
+        if dies {
+            self.silence_old(route);
+        }
+        self.link(route).epoch += 1;
+        self.try_again(route);
+    }
+
+    /// Nothing of the present connection, or of an older one, arrives any more.
+    pub(super) fn silence_old(&mut self, route: Route) {
+        let link = self.link(route);
+        link.dead_until = link.epoch;
+        link.under_way.clear();
+        link.waiting.retain(|event| !matches!(event, Event::Arrives(_)));
+        self.servers[route.node].pending.retain(|message| message.route != route);
+    }
+
+    fn try_again(&mut self, route: Route) {
+        let link = self.link(route);
+        link.attempts += 1;
+        let (epoch, most) = (link.epoch, 10 << link.attempts.min(7));
+        let delay = self.dice.millis(10, most.min(1_000));
+        self.after(delay, Event::Reconnects(route, epoch));
+    }
+
+    fn reconnect(&mut self, route: Route, epoch: u64) {
+        let up = self.servers[route.node].state == State::Up;
+        let may_kill = self.may_kill;
+        let link = self.link(route);
+        if link.epoch != epoch || link.phase == Phase::Up {
+            return;
+        }
+        let passes = link.requests == Flow::Passes && link.replies == Flow::Passes;
+        if !up || !passes {
+            link.phase = Phase::Down;
+            self.settled(route);
+            return self.try_again(route);
+        }
+        if may_kill && epoch > 0 {
+            // All before this one; its own epoch has sent nothing yet.
+            self.silence_old(route);
+        }
+        let link = self.link(route);
+        link.epoch += 1;
+        link.phase = Phase::Up;
+        link.attempts = 0;
+        link.last = Default::default();
+        (link.gap_requests, link.gap_replies) = (false, false);
+        let owed: Vec<_> = link.owed.iter().map(|(n, q)| (*n, Arc::clone(q))).collect();
+        for (number, release) in owed {
+            self.send(route, release, None, Some(number), Form::Hash);
+        }
+        self.settled(route);
+    }
+
+    /// The first attempt to connect has ended.
+    fn settled(&mut self, route: Route) {
+        let link = self.link(route);
+        let up = link.phase == Phase::Up;
+        for waiter in std::mem::take(&mut link.first_awaited) {
+            drop(waiter.send(up));
+        }
+        for (question, heard) in std::mem::take(&mut link.first_asked) {
+            if up && !question.is_revoked() {
+                self.send(route, question, Some(heard), None, Form::Hash);
+            } else {
+                fail(heard, NodeErrorKind::Down);
+            }
+        }
+    }
+}
+
+pub(super) fn fail(heard: oneshot::Sender<Reply>, kind: NodeErrorKind) {
+    drop(heard.send(Reply::Failed(Failure::from(kind))));
+}

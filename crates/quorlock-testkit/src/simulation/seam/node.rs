@@ -1,0 +1,190 @@
+//! What a node does with a request that has arrived: runs it, keeps it while frozen, refuses it while failing.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorlock::NodeErrorKind;
+use quorlock::seam::{Failure, Question, Reply, Verb};
+
+use super::events::{Delivery, Event, Form, Message, Route, Said};
+use super::model::Model;
+use super::network::Network;
+use crate::embedded::clock::NodeClock;
+use crate::simulation::fault::Kind;
+use crate::simulation::field::{Flow, Memory};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Up,
+    Frozen,
+    Down,
+}
+
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) model: Model,
+    pub(super) clock: NodeClock,
+    pub(super) state: State,
+    /// What came in while it was frozen.
+    pub(super) pending: VecDeque<Message>,
+    pub(super) failing: bool,
+    /// The scripts that it knows.
+    pub(super) scripts: BTreeSet<u8>,
+}
+
+impl Server {
+    pub(super) fn new() -> Self {
+        Self {
+            model: Model::default(),
+            clock: NodeClock::repeatable(),
+            state: State::Up,
+            pending: VecDeque::new(),
+            failing: false,
+            scripts: all_scripts(),
+        }
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_us() / 1000
+    }
+}
+
+pub(super) fn all_scripts() -> BTreeSet<u8> {
+    (0..4).collect()
+}
+
+/// The script that a question needs; one resource is acquired without.
+fn script(question: &Question) -> Option<u8> {
+    match question.verb() {
+        Verb::Acquire => (question.keys().len() > 1).then_some(0),
+        Verb::Extend => Some(1),
+        Verb::Repair => Some(2),
+        Verb::Release => Some(3),
+    }
+}
+
+impl Network {
+    pub(super) fn arrive(&mut self, message: Message) {
+        let route = message.route;
+        let link = self.link(route);
+        if link.is_dead(message.epoch) {
+            return;
+        }
+        let current = link.epoch == message.epoch;
+        if current && link.gap_requests {
+            link.under_way.remove(&message.number);
+            return;
+        }
+        match link.requests {
+            Flow::Passes => {}
+            Flow::Waits => return link.waiting.push(Event::Arrives(message)),
+            Flow::IsLost => {
+                link.gap_requests |= current;
+                link.under_way.remove(&message.number);
+                return;
+            }
+        }
+        match self.servers[route.node].state {
+            State::Up => self.serve(&message),
+            State::Frozen => self.servers[route.node].pending.push_back(message),
+            State::Down => {}
+        }
+    }
+
+    pub(super) fn serve(&mut self, message: &Message) {
+        let route = message.route;
+        let link = self.link(route);
+        if link.is_dead(message.epoch) {
+            return;
+        }
+        let late = link.epoch != message.epoch;
+        if message.delivery == Delivery::First {
+            link.under_way.remove(&message.number);
+        }
+        if late {
+            self.counting.struck(Kind::LateArrival);
+        }
+        let said = self.execute(message);
+        if late || message.delivery == Delivery::Again {
+            return;
+        }
+        if self.dice.chance(self.fates.lost_reply) {
+            return self.counting.struck(Kind::LostReply);
+        }
+        let delay = self.delay();
+        self.in_order(route, 1, delay, Event::Answered(message.clone(), said));
+    }
+
+    fn execute(&mut self, message: &Message) -> Said {
+        let Message { route, question, form, delivery, .. } = message;
+        let server = &mut self.servers[route.node];
+        if server.failing {
+            return Said::Reply(Reply::Failed(Failure::from(NodeErrorKind::Refused)));
+        }
+        if let Some(script) = script(question) {
+            if *form == Form::Text {
+                server.scripts.insert(script);
+            } else if !server.scripts.contains(&script) {
+                return Said::NoScript;
+            }
+        }
+        let ttl = i64::try_from(question.ttl().as_millis()).unwrap_or(i64::MAX / 2);
+        let now = server.now_ms();
+        let (verb, keys, token) = (question.verb(), question.keys(), question.token());
+        let reply = server.model.ask(verb, keys, token, ttl, now);
+        if *delivery == Delivery::Again {
+            self.counting.struck(Kind::Duplicate);
+            if matches!(verb, Verb::Acquire | Verb::Repair) {
+                let route = *route;
+                self.excused
+                    .extend(keys.iter().map(|key| (route.node, key.clone(), Arc::from(token))));
+            }
+        }
+        Said::Reply(reply)
+    }
+
+    /// Runs what came in while it was frozen, in the order of arrival.
+    pub(super) fn thaw(&mut self, node: usize) {
+        if self.servers[node].state != State::Frozen {
+            return;
+        }
+        self.servers[node].state = State::Up;
+        while let Some(message) = self.servers[node].pending.pop_front() {
+            self.serve(&message);
+        }
+    }
+
+    /// Ends the process of a node; says whether it was there.
+    pub(super) fn crash(&mut self, node: usize, memory: Memory) -> bool {
+        if self.servers[node].state == State::Down {
+            return false;
+        }
+        self.servers[node].state = State::Down;
+        self.servers[node].pending.clear();
+        for route in self.routes_to(node) {
+            self.silence_old(route);
+            self.break_up(route);
+        }
+        let model = &mut self.servers[node].model;
+        match memory {
+            Memory::Empty => model.clear(),
+            Memory::Intact => {}
+            Memory::RolledBack(changes) => {
+                let back = model.roll_back(changes);
+                self.excused.extend(back.into_iter().map(|(key, token)| (node, key, token)));
+            }
+        }
+        true
+    }
+
+    /// What waited goes on as soon as its way is free; what a way loses makes a gap in the stream.
+    pub(super) fn cut(&mut self, route: Route, requests: Flow, replies: Flow) {
+        let link = self.link(route);
+        (link.requests, link.replies) = (requests, replies);
+        for event in std::mem::take(&mut link.waiting) {
+            let way = usize::from(matches!(event, Event::Answered(..)));
+            self.in_order(route, way, Duration::ZERO, event);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One task of a client: takes locks, holds them, extends them, gives them back or drops them, and writes down what it was
+//! told. What it wants is drawn in `wish.rs`.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorlock::{Error, Guard, LostReason, Redlock};
+use tokio::time::sleep;
+
+use super::census::Counting;
+use super::fault::Kind;
+use super::finding::Finding;
+use super::plan::Plan;
+use super::record::Record;
+use super::tasks::Process;
+use super::wish::{Act, Asking, Ending, Wish};
+use crate::history::{Event, Recorder};
+
+/// The library connects for at most so long before a round.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// Timers count whole milliseconds, and a call may need several of them.
+const SLACK: Duration = Duration::from_millis(8);
+
+pub(super) struct Worker {
+    pub(super) plan: Arc<Plan>,
+    pub(super) client: usize,
+    pub(super) name: String,
+    pub(super) redlock: Redlock,
+    pub(super) process: Process,
+    pub(super) record: Record,
+    pub(super) counting: Counting,
+}
+
+/// A lock that is held, as the history knows it.
+struct Hold {
+    guard: Arc<Guard>,
+    attempts: Vec<u64>,
+    limit: Duration,
+}
+
+impl Worker {
+    pub(super) async fn run(self) {
+        let mut recorder = Recorder::new(&self.name);
+        let ttls = self.plan.ttls();
+        for deal in 0..self.plan.deals {
+            let mut dice = self.plan.dice(&format!("{} deal {deal}", self.name));
+            let wish = Wish::draw(&self.plan, &ttls, &mut dice);
+            sleep(wish.think).await;
+            if let Some(hold) = self.acquire(&wish, &mut recorder).await {
+                self.hold(&wish, &recorder, &hold).await;
+                self.end(&wish, &recorder, hold).await;
+            }
+        }
+    }
+
+    async fn acquire(&self, wish: &Wish, recorder: &mut Recorder) -> Option<Hold> {
+        let inv = self.record.now();
+        let begun: Vec<Event> =
+            wish.resources.iter().map(|resource| recorder.acquire(resource, inv)).collect();
+        begun.iter().for_each(|event| self.record.push(event.clone()));
+        let limit = time_limit(wish.ttl);
+        let bound = match wish.asking {
+            Asking::Once => CONNECT_LIMIT + limit,
+            Asking::Waiting(wait) => wait.max(limit) + limit,
+        };
+        let asked = self.called("acquire", bound, wish.cancel, self.ask(wish)).await;
+        let ret = self.record.now();
+        let guard = match asked {
+            Some(Ok(Some(guard))) => guard,
+            other => {
+                self.counting.ended(outcome_of_acquire(other.as_ref()));
+                begun.into_iter().for_each(|event| self.record.push(event.refused(ret)));
+                return None;
+            }
+        };
+        if !guard.is_valid() {
+            self.record.found(Finding::NotValid { worker: self.name.clone(), at: ret });
+        }
+        self.counting.ended("acquire granted");
+        let deadline = guard.valid_until().map_or(ret, |until| self.record.time(until));
+        let attempts: Vec<u64> = begun.iter().filter_map(Event::attempt).collect();
+        for event in begun {
+            self.record.push(event.granted(ret, deadline, None));
+        }
+        let guard = Arc::new(guard);
+        self.record.hold(self.client, &self.name, recorder, &attempts, &guard);
+        Some(Hold { guard, attempts, limit })
+    }
+
+    async fn ask(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
+        match wish.asking {
+            Asking::Once => {
+                let mut request = self.redlock.try_lock(wish.resources.clone()).ttl(wish.ttl);
+                if let Some(max_hold) = wish.max_hold {
+                    request = request.max_hold(max_hold);
+                }
+                if !wish.keeper {
+                    request = request.without_keeper();
+                }
+                request.await
+            }
+            Asking::Waiting(wait) => {
+                let request = self.redlock.lock(wish.resources.clone());
+                let mut request = request.ttl(wish.ttl).wait_for(wait);
+                if let Some(max_hold) = wish.max_hold {
+                    request = request.max_hold(max_hold);
+                }
+                if !wish.keeper {
+                    request = request.without_keeper();
+                }
+                request.await.map(Some)
+            }
+        }
+    }
+
+    /// Until everything is done that was wanted, or the lock is lost.
+    async fn hold(&self, wish: &Wish, recorder: &Recorder, hold: &Hold) {
+        let mut lost = hold.guard.lost();
+        let acts = async {
+            for (after, act) in &wish.acts {
+                sleep(*after).await;
+                if let Act::Extend(ttl, cancel) = *act {
+                    self.extend(hold, ttl, cancel).await;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            reason = &mut lost => {
+                self.counting.ended(match reason {
+                    LostReason::Expired => "lost: expired",
+                    LostReason::MajorityGone => "lost: majority gone",
+                    LostReason::MaxHold => "lost: maximum hold",
+                    _ => "lost: other",
+                });
+                let (now, lag) = (self.record.now(), self.process.lag());
+                for attempt in &hold.attempts {
+                    self.record.push(recorder.lost(*attempt, now, lag));
+                }
+            }
+            () = acts => {}
+        }
+    }
+
+    async fn extend(&self, hold: &Hold, ttl: Option<Duration>, cancel: Option<Duration>) {
+        let limit = hold.limit.max(ttl.map_or(Duration::ZERO, time_limit));
+        let asked = async {
+            match ttl {
+                Some(ttl) => hold.guard.extend_for(ttl).await,
+                None => hold.guard.extend().await,
+            }
+        };
+        let outcome = self.called("extend", limit, cancel, asked).await;
+        self.counting.ended(match outcome {
+            None => "extend cancelled",
+            Some(Ok(())) => "extend ok",
+            Some(Err(Error::NoQuorum { .. })) => "extend no quorum",
+            Some(Err(Error::Lost { .. })) => "extend lost",
+            Some(Err(_)) => "extend other error",
+        });
+    }
+
+    async fn end(&self, wish: &Wish, recorder: &Recorder, hold: Hold) {
+        let Hold { guard, attempts, limit } = hold;
+        self.record.let_go(&self.name);
+        let now = self.record.now();
+        let begun: Vec<Event> =
+            attempts.iter().map(|attempt| recorder.release(*attempt, now)).collect();
+        begun.iter().for_each(|event| self.record.push(event.clone()));
+        let cancel = match wish.ending {
+            Ending::Drop => {
+                self.counting.struck(Kind::GuardDrop);
+                self.counting.ended("release by drop");
+                drop(guard);
+                return self.ended(begun);
+            }
+            Ending::ReleaseCancelled(after) => Some(after),
+            Ending::Release => None,
+        };
+        // The record had the only other handle.
+        if let Some(guard) = Arc::into_inner(guard) {
+            let outcome = self.called("release", limit, cancel, guard.release()).await;
+            self.counting.ended(match outcome {
+                None => "release cancelled",
+                Some(Ok(_)) => "release ok",
+                Some(Err(Error::NoQuorum { .. })) => "release no quorum",
+                Some(Err(Error::Lost { .. })) => "release lost",
+                Some(Err(_)) => "release other error",
+            });
+        }
+        self.ended(begun);
+    }
+
+    fn ended(&self, begun: Vec<Event>) {
+        let now = self.record.now();
+        begun.into_iter().for_each(|event| self.record.push(event.done(now)));
+    }
+
+    /// One call into the library: dropped after `cancel`, and expected to end within `bound`, pauses not counted.
+    async fn called<T>(
+        &self,
+        call: &'static str,
+        bound: Duration,
+        cancel: Option<Duration>,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        let _in_flight = self.counting.operation();
+        let (at, paused) = (self.record.now(), self.process.paused_for());
+        let mut future = pin!(future);
+        let output = match cancel {
+            None => Some(future.await),
+            Some(after) => tokio::select! {
+                biased;
+                output = &mut future => Some(output),
+                () = sleep(after) => {
+                    self.counting.struck(Kind::Cancel);
+                    None
+                }
+            },
+        };
+        let paused = self.process.paused_for().saturating_sub(paused);
+        let took = (self.record.now() - at).saturating_sub(paused);
+        let bound = bound + SLACK;
+        if took > bound {
+            let worker = self.name.clone();
+            self.record.found(Finding::Overdue { worker, call, at, took, bound });
+        }
+        output
+    }
+}
+
+/// The library's default, said again from its documentation.
+fn time_limit(ttl: Duration) -> Duration {
+    (ttl / 20).clamp(Duration::from_millis(5), Duration::from_millis(500))
+}
+
+fn outcome_of_acquire(outcome: Option<&Result<Option<Guard>, Error>>) -> &'static str {
+    match outcome {
+        None => "acquire cancelled",
+        Some(Ok(Some(_))) => "acquire granted",
+        Some(Ok(None)) => "acquire denied",
+        Some(Err(Error::Held { .. })) => "acquire held",
+        Some(Err(Error::NoQuorum { .. })) => "acquire no quorum",
+        Some(Err(Error::TooLate { .. })) => "acquire too late",
+        Some(Err(_)) => "acquire other error",
+    }
+}
