@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
+
 use super::fault::Kind;
 use crate::proxy::wire::lock;
 
@@ -44,30 +46,54 @@ impl Census {
 
 /// The counts of a simulation under way.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Counting(Arc<Mutex<(Census, u64)>>);
+pub(crate) struct Counting(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    counts: Mutex<Counts>,
+    /// Rung when an operation begins.
+    begins: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    census: Census,
+    in_flight: u64,
+    /// Which client began the latest operation.
+    latest: usize,
+}
 
 impl Counting {
     pub(crate) fn struck(&self, kind: Kind) {
-        let (census, in_flight) = &mut *lock(&self.0);
+        let Counts { census, in_flight, .. } = &mut *lock(&self.0.counts);
         let struck = census.faults.entry(kind).or_default();
         struck.times += 1;
         struck.in_flight += u64::from(*in_flight > 0);
     }
 
     pub(crate) fn ended(&self, outcome: &'static str) {
-        *lock(&self.0).0.outcomes.entry(outcome).or_default() += 1;
+        *lock(&self.0.counts).census.outcomes.entry(outcome).or_default() += 1;
     }
 
     /// An operation is in flight until the returned value is dropped.
-    pub(crate) fn operation(&self) -> InFlight {
-        let (census, in_flight) = &mut *lock(&self.0);
-        census.operations += 1;
-        *in_flight += 1;
+    pub(crate) fn operation(&self, client: usize) -> InFlight {
+        let mut counts = lock(&self.0.counts);
+        counts.census.operations += 1;
+        counts.in_flight += 1;
+        counts.latest = client;
+        drop(counts);
+        self.0.begins.notify_waiters();
         InFlight(self.clone())
     }
 
+    /// Waits until an operation begins, and says whose.
+    pub(crate) async fn next_operation(&self) -> usize {
+        self.0.begins.notified().await;
+        lock(&self.0.counts).latest
+    }
+
     pub(crate) fn census(&self) -> Census {
-        lock(&self.0).0.clone()
+        lock(&self.0.counts).census.clone()
     }
 }
 
@@ -76,6 +102,6 @@ pub(crate) struct InFlight(Counting);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        lock(&self.0.0).1 -= 1;
+        lock(&self.0.0.counts).in_flight -= 1;
     }
 }

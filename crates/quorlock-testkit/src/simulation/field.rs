@@ -78,6 +78,9 @@ pub(crate) trait Field: Send + Sync {
         false
     }
 
+    /// From now on no message is lost, repeated or late by itself.
+    fn calm(&self) {}
+
     /// The lock keys that are live on a node, whether it is up or not.
     fn keys(&self, node: usize) -> Vec<Key>;
     /// Whether no promise is broken by this key being there: a duplicate or a crash brought it back.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::census::Counting;
 use super::dice::Dice;
@@ -17,6 +17,8 @@ use super::tasks::{Phase, Process};
 use crate::embedded::ClockJump;
 use crate::proxy::wire::lock;
 
+/// For an operation to strike at.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The most that a node's clock may gain: the library's default drift, without the milliseconds that are for rounding.
 const MOST_GAIN: f64 = 1.01;
 
@@ -36,12 +38,18 @@ impl Nemesis {
         // What workers do by themselves, and the fates of single messages, are drawn elsewhere.
         let kinds: Vec<Kind> = self.plan.faults.iter().filter(|kind| self.is_mine(*kind)).collect();
         let mut dice = self.plan.dice("nemesis");
-        let pace = dice.millis(2, 600);
+        let pace = dice.millis(20, 2_000);
         while !kinds.is_empty() {
-            let gap = dice.millis(0, u64::try_from(pace.as_millis()).unwrap_or(600) * 2);
-            sleep(gap).await;
+            sleep(pace.mul_f64(dice.within(0.0, 2.0))).await;
+            let mut client = dice.below(self.plan.clients);
+            // Much goes wrong only in the few milliseconds of a round.
+            if dice.chance(0.6) {
+                let next = self.counting.next_operation();
+                client = timeout(PATIENCE, next).await.unwrap_or(client);
+                sleep(dice.millis(0, 6)).await;
+            }
             if let Some(kind) = dice.pick(&kinds) {
-                self.strike(kind, &mut dice);
+                self.strike(kind, client, &mut dice);
             }
         }
     }
@@ -56,9 +64,8 @@ impl Nemesis {
         }
     }
 
-    fn strike(&self, kind: Kind, dice: &mut Dice) {
+    fn strike(&self, kind: Kind, client: usize, dice: &mut Dice) {
         let node = dice.below(self.plan.nodes);
-        let client = dice.below(self.plan.clients);
         let length = dice.millis(1, 4_000);
         let struck = match kind {
             Kind::Disconnect => {
@@ -229,15 +236,16 @@ impl Nemesis {
         if process.phase() == Phase::Dead || alive < 2 || !dice.chance(0.2) {
             return false;
         }
-        process.kill();
+        let since = process.kill().map(|since| self.record.time(since));
         self.field.client_died(client);
         let workers = (0..self.plan.workers).map(|number| worker_name(client, number));
-        self.record.died(client, workers);
+        self.record.died(client, workers, since);
         true
     }
 
     /// Ends every fault. Clocks show again what they would have shown.
     pub(super) fn heal(&self) {
+        self.field.calm();
         for node in 0..self.plan.nodes {
             self.field.thaw(node);
             self.field.restart(node);

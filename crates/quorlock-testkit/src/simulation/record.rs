@@ -121,29 +121,36 @@ impl Record {
         }
     }
 
-    /// A client said that it extended a lease: of whichever of its workers hold just these resources.
+    /// A client said that it extended a lease: that of its guards whose deadline is the new one.
     fn extended(&self, client: usize, resources: Vec<String>, valid_for: Duration) {
         let now = self.now();
+        let deadline = now + valid_for;
         let mut extended = Vec::new();
         {
             let inner = &mut *lock(&self.inner);
             for (worker, held) in &inner.held {
-                if held.client != client || held.resources != resources {
+                let until = held.guard.valid_until().map(|until| self.time(until));
+                if held.client != client || held.resources != resources || until != Some(deadline) {
                     continue;
                 }
                 extended.push(worker.clone());
                 for attempt in &held.attempts {
                     let extend = held.recorder.extend(*attempt, now);
-                    inner.history.push(extend.granted(now, now + valid_for, None));
+                    inner.history.push(extend.granted(now, deadline, None));
                 }
             }
         }
         extended.iter().for_each(|worker| self.ask_guards(worker));
     }
 
-    /// The process of a client is gone: its guards count no more.
-    pub(crate) fn died(&self, client: usize, workers: impl IntoIterator<Item = String>) {
-        let now = self.now();
+    /// The process of a client is gone, or did its last at `since`: its guards count no more.
+    pub(crate) fn died(
+        &self,
+        client: usize,
+        workers: impl IntoIterator<Item = String>,
+        since: Option<Duration>,
+    ) {
+        let now = since.unwrap_or_else(|| self.now());
         for worker in workers {
             self.push(Recorder::new(worker.as_str()).died(now));
             self.let_go(&worker);

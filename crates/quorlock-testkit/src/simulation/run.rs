@@ -162,6 +162,8 @@ impl Stage {
 
     /// Every client that lives gets every resource, when those of the dead have expired.
     async fn lock_everything(&self, handles: &[Redlock]) {
+        // Duplicates and late arrivals may still set some.
+        sleep(SETTLED_WITHIN).await;
         let left = (0..self.plan.nodes).flat_map(|node| self.field.keys(node));
         let longest = left.map(|key| key.left).max().unwrap_or_default();
         sleep(longest + 10 * MS).await;

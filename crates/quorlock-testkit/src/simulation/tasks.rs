@@ -14,6 +14,9 @@ use tokio::time::Instant;
 
 use crate::proxy::wire::lock;
 
+/// Timers count whole milliseconds.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// The process of one client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Process(Arc<Shared>);
@@ -29,8 +32,9 @@ struct Shared {
 struct State {
     phase: Phase,
     wakers: Vec<Waker>,
-    /// Begin and end of the last pause.
+    /// Begin and end of the last pause, with those right before it.
     paused: Option<(Instant, Option<Instant>)>,
+    paused_since: Option<Instant>,
     /// All pauses that are over.
     paused_for: Duration,
     live: usize,
@@ -56,7 +60,11 @@ impl Process {
         let running = state.phase == Phase::Running;
         if running {
             state.phase = Phase::Paused;
-            state.paused = Some((Instant::now(), None));
+            let now = Instant::now();
+            // What had no time to be late between two pauses is late for both.
+            let before = state.paused.filter(|(_, end)| end.is_some_and(|end| now - end <= MOMENT));
+            state.paused = Some((before.map_or(now, |(begun, _)| begun), None));
+            state.paused_since = Some(now);
         }
         running
     }
@@ -68,10 +76,11 @@ impl Process {
         }
         state.phase = Phase::Running;
         let now = Instant::now();
-        if let Some((begun, end)) = &mut state.paused {
+        if let Some((_, end)) = &mut state.paused {
             *end = Some(now);
-            let length = now - *begun;
-            state.paused_for += length;
+        }
+        if let Some(since) = state.paused_since.take() {
+            state.paused_for += now - since;
         }
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
@@ -90,12 +99,15 @@ impl Process {
     }
 
     /// Nothing of it runs ever again; not even the drop of what it holds, which waits for the end of the simulation.
-    pub(crate) fn kill(&self) {
+    /// Returns since when it had been paused, if it was.
+    pub(crate) fn kill(&self) -> Option<std::time::Instant> {
         let mut state = lock(&self.0.state);
+        let since = state.paused_since.map(Instant::into_std);
         state.phase = Phase::Dead;
         state.wakers.clear();
         drop(state);
         self.0.ended.notify_waiters();
+        since
     }
 
     /// How long it has been paused so far.
@@ -106,9 +118,7 @@ impl Process {
     /// For something that happens now: how much of its lateness is the fault of a pause that has just ended.
     pub(crate) fn lag(&self) -> Duration {
         match lock(&self.0.state).paused {
-            Some((begun, Some(end))) if end.elapsed() <= Duration::from_millis(1) => {
-                begun.elapsed()
-            }
+            Some((begun, Some(end))) if end.elapsed() <= MOMENT => begun.elapsed(),
             _ => Duration::ZERO,
         }
     }

@@ -18,6 +18,8 @@ pub(super) struct Wish {
     /// Drops the request after so long.
     pub(super) cancel: Option<Duration>,
     pub(super) acts: Vec<(Duration, Act)>,
+    /// Whether it goes on with them after the lock is lost.
+    pub(super) carries_on: bool,
     pub(super) ending: Ending,
 }
 
@@ -84,6 +86,7 @@ impl Wish {
             max_hold: dice.chance(0.1).then(|| dice.millis(1, longest)),
             cancel: request,
             acts,
+            carries_on: dice.chance(0.2),
             ending,
         }
     }

@@ -117,14 +117,14 @@ impl Worker {
     /// Until everything is done that was wanted, or the lock is lost.
     async fn hold(&self, wish: &Wish, recorder: &Recorder, hold: &Hold) {
         let mut lost = hold.guard.lost();
-        let acts = async {
+        let mut acts = pin!(async {
             for (after, act) in &wish.acts {
                 sleep(*after).await;
                 if let Act::Extend(ttl, cancel) = *act {
                     self.extend(hold, ttl, cancel).await;
                 }
             }
-        };
+        });
         tokio::select! {
             biased;
             reason = &mut lost => {
@@ -138,8 +138,12 @@ impl Worker {
                 for attempt in &hold.attempts {
                     self.record.push(recorder.lost(*attempt, now, lag));
                 }
+                // Not everybody stops at once.
+                if wish.carries_on {
+                    acts.await;
+                }
             }
-            () = acts => {}
+            () = &mut acts => {}
         }
     }
 
@@ -205,7 +209,7 @@ impl Worker {
         cancel: Option<Duration>,
         future: impl Future<Output = T>,
     ) -> Option<T> {
-        let _in_flight = self.counting.operation();
+        let _in_flight = self.counting.operation(self.client);
         let (at, paused) = (self.record.now(), self.process.paused_for());
         let mut future = pin!(future);
         let output = match cancel {

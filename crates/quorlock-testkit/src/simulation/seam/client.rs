@@ -69,7 +69,9 @@ impl Network {
         let number = self.number();
         let link = self.link(route);
         let epoch = link.epoch;
-        link.unanswered.insert(number, Unanswered { question: Arc::clone(&question), heard, owed });
+        let is_overtaken = owed.is_some() && link.may_set_late(question.token());
+        let unanswered = Unanswered { question: Arc::clone(&question), heard, owed, is_overtaken };
+        link.unanswered.insert(number, unanswered);
         let patience = PATIENCE_FLOOR.max(question.time_limit() * 2);
         let message = Message { route, epoch, number, question, form, delivery: Delivery::First };
         self.after(patience, Event::GivesUp(message.clone()));
@@ -81,7 +83,7 @@ impl Network {
             let again = Message { delivery: Delivery::Again, ..message.clone() };
             self.after(delay, Event::Arrives(again));
         }
-        self.link(route).under_way.insert(number, Arc::clone(&message.question));
+        self.link(route).under_way.insert(number, (epoch, Arc::clone(&message.question)));
         let delay = self.delay();
         self.in_order(route, 0, delay, Event::Arrives(message));
     }
@@ -143,7 +145,7 @@ impl Network {
                 unanswered.answer(Reply::Failed(NodeErrorKind::Down.into()));
             }
             Said::NoScript => {
-                let Unanswered { question, heard, owed } = unanswered;
+                let Unanswered { question, heard, owed, .. } = unanswered;
                 self.send(route, question, heard, owed, Form::Text);
             }
         }
@@ -152,9 +154,8 @@ impl Network {
     /// Sees to it that a release is confirmed, behind everything that could set its keys.
     fn confirm(&mut self, route: Route, unanswered: Unanswered, reply: Reply) {
         if let Some(owed) = unanswered.owed {
-            let late = self.link(route).may_set_late(unanswered.question.token());
             match &reply {
-                Reply::Released { .. } if !late => self.link(route).settle(owed),
+                Reply::Released { .. } if !unanswered.is_overtaken => self.link(route).settle(owed),
                 _ => {
                     let delay = self.dice.millis(50, 1_000);
                     self.after(delay, Event::Insists(route, owed));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
-use quorlock::seam::{Question, Reply};
+use quorlock::seam::{Question, Reply, Verb};
 
 use super::events::{Due, Event};
 use crate::simulation::field::Flow;
@@ -38,8 +38,8 @@ pub(super) struct Link {
     /// When the last message of each way is due: a later one does not overtake it.
     pub(super) last: [Due; 2],
     pub(super) unanswered: BTreeMap<u64, Unanswered>,
-    /// Requests that may still reach the node, of all connections.
-    pub(super) under_way: BTreeMap<u64, Arc<Question>>,
+    /// Requests that may still reach the node, with the connection of each.
+    pub(super) under_way: BTreeMap<u64, (u64, Arc<Question>)>,
     pub(super) owed: BTreeMap<u64, Arc<Question>>,
     pub(super) attempts: u32,
     pub(super) first_asked: Vec<(Arc<Question>, oneshot::Sender<Reply>)>,
@@ -54,6 +54,8 @@ pub(super) struct Unanswered {
     pub(super) heard: Option<oneshot::Sender<Reply>>,
     /// The number of a release, while it is owed.
     pub(super) owed: Option<u64>,
+    /// Whether its keys could be set behind it when it was sent.
+    pub(super) is_overtaken: bool,
 }
 
 impl Unanswered {
@@ -66,13 +68,11 @@ impl Unanswered {
 }
 
 impl Link {
-    /// Whether a request that sets keys to this token may still arrive.
+    /// Whether an older connection may still bring a request that sets keys to this token.
     pub(super) fn may_set_late(&self, token: &str) -> bool {
-        use quorlock::seam::Verb;
-        let sets = |question: &Arc<Question>| {
-            question.verb() != Verb::Release && question.token() == token
-        };
-        self.under_way.values().any(sets)
+        self.under_way.values().any(|(epoch, question)| {
+            *epoch < self.epoch && question.verb() != Verb::Release && question.token() == token
+        })
     }
 
     pub(super) fn settle(&mut self, owed: u64) {

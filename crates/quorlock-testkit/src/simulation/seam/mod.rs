@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::events::Route;
 use self::link::Phase;
-use self::network::Network;
+use self::network::{Fates, Network};
 use self::node::{State, all_scripts};
 use super::census::Counting;
 use super::field::{Failing, Field, Flow, Key, Memory};
@@ -231,6 +231,10 @@ impl Field for Seam {
 
     fn disconnect(&self, client: usize, node: usize) {
         self.with(|network| network.break_up(Route { client, node }));
+    }
+
+    fn calm(&self) {
+        self.with(|network| network.fates = Fates::default());
     }
 
     fn keys(&self, node: usize) -> Vec<Key> {

@@ -18,7 +18,7 @@ use crate::simulation::tasks::Process;
 const DELAYED: Duration = Duration::from_millis(5);
 
 /// How likely which fate of a message is, in one simulation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fates {
     usual_delay: u64,
     long_delay: f64,

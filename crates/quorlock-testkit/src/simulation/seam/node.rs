@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use quorlock::NodeErrorKind;
 use quorlock::seam::{Failure, Question, Reply, Verb};
@@ -178,13 +177,12 @@ impl Network {
         true
     }
 
-    /// What waited goes on as soon as its way is free; what a way loses makes a gap in the stream.
+    /// What waited goes on, before anything that is still on its way; what a way loses makes a gap in the stream.
     pub(super) fn cut(&mut self, route: Route, requests: Flow, replies: Flow) {
         let link = self.link(route);
         (link.requests, link.replies) = (requests, replies);
         for event in std::mem::take(&mut link.waiting) {
-            let way = usize::from(matches!(event, Event::Answered(..)));
-            self.in_order(route, way, Duration::ZERO, event);
+            self.happen(event);
         }
     }
 }
