@@ -75,6 +75,10 @@ kinds! {
     ClockBeyondDrift = "clock-beyond-drift",
     /// One node forgets while others could not be reached.
     ForgetfulNode = "forgetful-node",
+    /// All tasks of a client stop for a while, and its clock with them.
+    ClientSuspend = "client-suspend",
+    /// Somebody who knows nothing of locks deletes or overwrites a key.
+    ForeignWrite = "foreign-write",
 }
 
 impl Kind {
@@ -82,9 +86,11 @@ impl Kind {
     #[must_use]
     pub fn exists(self, depth: Depth, assumptions: Assumptions) -> bool {
         match self {
-            Self::MajorityWipe | Self::ClockBeyondDrift | Self::ForgetfulNode => {
-                assumptions == Assumptions::Broken
-            }
+            Self::MajorityWipe
+            | Self::ClockBeyondDrift
+            | Self::ForgetfulNode
+            | Self::ClientSuspend
+            | Self::ForeignWrite => assumptions == Assumptions::Broken,
             // A stream of bytes repeats nothing.
             Self::Duplicate => depth == Depth::Node,
             _ => true,

@@ -58,6 +58,8 @@ pub(crate) trait Field: Send + Sync {
     fn restart(&self, node: usize);
     /// Forgets all keys without a restart.
     fn wipe(&self, node: usize);
+    /// Somebody else overwrites this key for so long, or deletes it.
+    fn meddle(&self, node: usize, key: &str, with: Option<Duration>);
     fn jump_clock(&self, node: usize, by: Duration, direction: ClockJump);
     fn set_clock_rate(&self, node: usize, rate: f64);
     /// Whether it answers commands that touch keys with an error, without running them.

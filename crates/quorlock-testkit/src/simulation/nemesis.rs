@@ -13,7 +13,7 @@ use super::field::{Failing, Field, Flow, Memory};
 use super::plan::{Assumptions, Plan};
 use super::record::Record;
 use super::run::worker_name;
-use super::tasks::{Phase, Process};
+use super::tasks::{ClockIs, Phase, Process};
 use crate::embedded::ClockJump;
 use crate::proxy::wire::lock;
 
@@ -99,7 +99,9 @@ impl Nemesis {
                 self.field.flush_scripts(node);
                 true
             }
-            Kind::ClientPause => self.pause(client, length),
+            Kind::ClientPause => self.pause(client, length, ClockIs::Running),
+            Kind::ClientSuspend => self.pause(client, length, ClockIs::Stopped),
+            Kind::ForeignWrite => self.meddle(node, dice),
             Kind::ClientDeath => self.kill(client, dice),
             Kind::MajorityWipe => {
                 (0..=self.plan.nodes / 2).for_each(|node| self.field.wipe(node));
@@ -119,7 +121,9 @@ impl Nemesis {
         if struck {
             self.counting.struck(kind);
             self.record.note(match kind {
-                Kind::ClientPause | Kind::ClientDeath => format!("{kind} of c{client}"),
+                Kind::ClientPause | Kind::ClientSuspend | Kind::ClientDeath => {
+                    format!("{kind} of c{client}")
+                }
                 Kind::Partition | Kind::OneWayPartition | Kind::Hold | Kind::Disconnect => {
                     format!("{kind} between c{client} and n{node}")
                 }
@@ -216,16 +220,27 @@ impl Nemesis {
         self.field.jump_clock(node, by, direction);
     }
 
-    fn pause(&self, client: usize, length: Duration) -> bool {
-        let struck = self.processes[client].pause();
+    fn meddle(&self, node: usize, dice: &mut Dice) -> bool {
+        let Some(key) = self.field.keys(node).pop() else { return false };
+        let with = dice.chance(0.5).then(|| dice.millis(1, 2_000));
+        self.field.meddle(node, &key.key, with);
+        true
+    }
+
+    fn pause(&self, client: usize, length: Duration, clock: ClockIs) -> bool {
+        let struck = self.processes[client].pause(clock);
         if struck {
-            let process = self.processes[client].clone();
-            self.later(length, move |field| {
-                process.resume();
-                field.client_resumed(client);
-            });
+            let nemesis = self.clone();
+            self.later(length, move |_| nemesis.resume(client));
         }
         struck
+    }
+
+    fn resume(&self, client: usize) {
+        if let Some(since) = self.processes[client].resume() {
+            self.record.stood_still(client, since);
+        }
+        self.field.client_resumed(client);
     }
 
     /// Never the last one.
@@ -236,7 +251,7 @@ impl Nemesis {
         if process.phase() == Phase::Dead || alive < 2 || !dice.chance(0.2) {
             return false;
         }
-        let since = process.kill().map(|since| self.record.time(since));
+        let since = process.kill().map(|since| self.record.offset(since));
         self.field.client_died(client);
         let workers = (0..self.plan.workers).map(|number| worker_name(client, number));
         self.record.died(client, workers, since);
@@ -259,10 +274,7 @@ impl Nemesis {
                 self.field.cut(client, node, Flow::Passes, Flow::Passes);
             }
         }
-        for (client, process) in self.processes.iter().enumerate() {
-            process.resume();
-            self.field.client_resumed(client);
-        }
+        (0..self.plan.clients).for_each(|client| self.resume(client));
         self.record.note("everything is healed");
     }
 }

@@ -9,6 +9,7 @@ use quorlock::{Event, Guard, Observer};
 use tokio::time::Instant;
 
 use super::finding::Finding;
+use super::tasks::Process;
 use crate::history::{History, Recorder};
 use crate::proxy::wire::lock;
 
@@ -40,6 +41,7 @@ pub struct Note {
 #[derive(Clone, Debug)]
 struct Held {
     client: usize,
+    process: Process,
     resources: Vec<String>,
     /// Of the acquisitions in the history, one for each resource.
     attempts: Vec<u64>,
@@ -56,9 +58,13 @@ impl Record {
         self.begun.elapsed()
     }
 
-    /// An instant of the library on the time of the history.
-    pub(crate) fn time(&self, instant: std::time::Instant) -> Duration {
-        Instant::from_std(instant).saturating_duration_since(self.begun)
+    pub(crate) fn offset(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.begun)
+    }
+
+    /// An instant of a client's clock, on the time of the history.
+    pub(crate) fn time(&self, instant: std::time::Instant, process: &Process) -> Duration {
+        Instant::from_std(instant).saturating_duration_since(self.begun) + process.suspended_for()
     }
 
     pub(crate) fn push(&self, event: crate::history::Event) {
@@ -77,7 +83,7 @@ impl Record {
     /// A worker holds `guard` from now on.
     pub(crate) fn hold(
         &self,
-        client: usize,
+        (client, process): (usize, &Process),
         worker: &str,
         recorder: &Recorder,
         attempts: &[u64],
@@ -85,6 +91,7 @@ impl Record {
     ) {
         let held = Held {
             client,
+            process: process.clone(),
             resources: guard.resources().names().map(str::to_owned).collect(),
             attempts: attempts.to_vec(),
             recorder: recorder.clone(),
@@ -129,7 +136,8 @@ impl Record {
         {
             let inner = &mut *lock(&self.inner);
             for (worker, held) in &inner.held {
-                let until = held.guard.valid_until().map(|until| self.time(until));
+                let until = held.guard.valid_until();
+                let until = until.map(|until| self.time(until, &held.process));
                 if held.client != client || held.resources != resources || until != Some(deadline) {
                     continue;
                 }
@@ -141,6 +149,20 @@ impl Record {
             }
         }
         extended.iter().for_each(|worker| self.ask_guards(worker));
+    }
+
+    /// The clock of a client stood still from `since` until now, and with it what it thinks of its deadlines.
+    pub(crate) fn stood_still(&self, client: usize, since: Instant) {
+        let since = self.offset(since);
+        let inner = &mut *lock(&self.inner);
+        for held in inner.held.values().filter(|held| held.client == client) {
+            let Some(until) = held.guard.valid_until() else { continue };
+            let deadline = self.time(until, &held.process);
+            for attempt in &held.attempts {
+                let extend = held.recorder.extend(*attempt, since);
+                inner.history.push(extend.granted(since, deadline, None));
+            }
+        }
     }
 
     /// The process of a client is gone, or did its last at `since`: its guards count no more.

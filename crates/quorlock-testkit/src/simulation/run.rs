@@ -102,6 +102,7 @@ impl Stage {
         let builder = self.field.builder(client, process);
         let builder = builder
             .spawner(Arc::new(process.clone()))
+            .clock(Arc::new(process.clone()))
             .observer(Hears { client, record: self.record.clone() })
             .seed(self.plan.dice(&format!("c{client}")).number());
         builder.build().expect("the settings are the defaults")

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use quorlock::seam::Spawner;
+use quorlock::seam::{Clock, Spawner};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::proxy::wire::lock;
 
@@ -37,8 +37,20 @@ struct State {
     paused_since: Option<Instant>,
     /// All pauses that are over.
     paused_for: Duration,
+    /// Those of them in which the clock stood still.
+    suspended_for: Duration,
+    stopped: ClockIs,
     live: usize,
     panics: Vec<String>,
+}
+
+/// What the clock of a process does while it is paused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ClockIs {
+    #[default]
+    Running,
+    /// As Linux' monotonic clock while the machine is suspended.
+    Stopped,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +67,7 @@ impl Process {
     }
 
     /// Says whether it ran.
-    pub(crate) fn pause(&self) -> bool {
+    pub(crate) fn pause(&self, clock: ClockIs) -> bool {
         let mut state = lock(&self.0.state);
         let running = state.phase == Phase::Running;
         if running {
@@ -65,26 +77,32 @@ impl Process {
             let before = state.paused.filter(|(_, end)| end.is_some_and(|end| now - end <= MOMENT));
             state.paused = Some((before.map_or(now, |(begun, _)| begun), None));
             state.paused_since = Some(now);
+            state.stopped = clock;
         }
         running
     }
 
-    pub(crate) fn resume(&self) {
+    /// Returns since when its clock had stood still, if it had.
+    pub(crate) fn resume(&self) -> Option<Instant> {
         let mut state = lock(&self.0.state);
         if state.phase != Phase::Paused {
-            return;
+            return None;
         }
         state.phase = Phase::Running;
         let now = Instant::now();
         if let Some((_, end)) = &mut state.paused {
             *end = Some(now);
         }
-        if let Some(since) = state.paused_since.take() {
-            state.paused_for += now - since;
+        let since = state.paused_since.take().unwrap_or(now);
+        state.paused_for += now - since;
+        let stopped = state.stopped == ClockIs::Stopped;
+        if stopped {
+            state.suspended_for += now - since;
         }
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
+        stopped.then_some(since)
     }
 
     /// Resolves when it is dead.
@@ -100,9 +118,9 @@ impl Process {
 
     /// Nothing of it runs ever again; not even the drop of what it holds, which waits for the end of the simulation.
     /// Returns since when it had been paused, if it was.
-    pub(crate) fn kill(&self) -> Option<std::time::Instant> {
+    pub(crate) fn kill(&self) -> Option<Instant> {
         let mut state = lock(&self.0.state);
-        let since = state.paused_since.map(Instant::into_std);
+        let since = state.paused_since;
         state.phase = Phase::Dead;
         state.wakers.clear();
         drop(state);
@@ -113,6 +131,16 @@ impl Process {
     /// How long it has been paused so far.
     pub(crate) fn paused_for(&self) -> Duration {
         lock(&self.0.state).paused_for
+    }
+
+    /// How much its clock is behind the time of the simulation.
+    pub(crate) fn suspended_for(&self) -> Duration {
+        let state = lock(&self.0.state);
+        let present = match (state.stopped, state.paused_since) {
+            (ClockIs::Stopped, Some(since)) => since.elapsed(),
+            _ => Duration::ZERO,
+        };
+        state.suspended_for + present
     }
 
     /// For something that happens now: how much of its lateness is the fault of a pause that has just ended.
@@ -145,6 +173,26 @@ impl Spawner for Process {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             drop(runtime.spawn(self.gated(task)));
         }
+    }
+}
+
+/// The clock of the process: stands still while it is suspended.
+impl Clock for Process {
+    fn now(&self) -> std::time::Instant {
+        (Instant::now() - self.suspended_for()).into_std()
+    }
+
+    fn sleep_until(&self, deadline: std::time::Instant) -> BoxFuture<'static, ()> {
+        let process = self.clone();
+        Box::pin(async move {
+            loop {
+                let due = Instant::from_std(deadline) + process.suspended_for();
+                if Instant::now() >= due {
+                    return;
+                }
+                sleep_until(due).await;
+            }
+        })
     }
 }
 

@@ -78,13 +78,15 @@ impl Worker {
             self.record.found(Finding::NotValid { worker: self.name.clone(), at: ret });
         }
         self.counting.ended("acquire granted");
-        let deadline = guard.valid_until().map_or(ret, |until| self.record.time(until));
+        let deadline =
+            guard.valid_until().map_or(ret, |until| self.record.time(until, &self.process));
         let attempts: Vec<u64> = begun.iter().filter_map(Event::attempt).collect();
         for event in begun {
             self.record.push(event.granted(ret, deadline, None));
         }
         let guard = Arc::new(guard);
-        self.record.hold(self.client, &self.name, recorder, &attempts, &guard);
+        let holder = (self.client, &self.process);
+        self.record.hold(holder, &self.name, recorder, &attempts, &guard);
         Some(Hold { guard, attempts, limit })
     }
 

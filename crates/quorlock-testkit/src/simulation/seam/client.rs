@@ -236,7 +236,7 @@ impl Network {
         let link = self.link(route);
         let up = link.phase == Phase::Up;
         for waiter in std::mem::take(&mut link.first_awaited) {
-            drop(waiter.send(up));
+            let _ = waiter.send(up);
         }
         for (question, heard) in std::mem::take(&mut link.first_asked) {
             if up && !question.is_revoked() {

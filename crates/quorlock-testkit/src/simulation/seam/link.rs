@@ -79,7 +79,7 @@ impl Link {
         self.owed.remove(&owed);
         if self.owed.is_empty() {
             for waiter in self.drained.drain(..) {
-                drop(waiter.send(()));
+                let _ = waiter.send(());
             }
         }
     }

@@ -209,6 +209,14 @@ impl Field for Seam {
         self.with(|network| network.servers[node].model.clear());
     }
 
+    fn meddle(&self, node: usize, key: &str, with: Option<Duration>) {
+        self.with(|network| {
+            let server = &mut network.servers[node];
+            let now = server.now_ms();
+            server.model.meddle(key, with.map(|ttl| now + ttl.as_millis() as i64));
+        });
+    }
+
     fn jump_clock(&self, node: usize, by: Duration, direction: ClockJump) {
         self.with(|network| network.servers[node].clock.jump(by, direction));
     }

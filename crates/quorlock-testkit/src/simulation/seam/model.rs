@@ -108,6 +108,14 @@ impl Model {
         self.keys.iter().filter(move |(_, entry)| now <= entry.expires_at)
     }
 
+    /// Somebody else sets this key until then, or deletes it.
+    pub(crate) fn meddle(&mut self, key: &str, until: Option<i64>) {
+        self.keys.remove(key);
+        if let Some(expires_at) = until {
+            self.keys.insert(key.to_owned(), Entry { token: "somebody".into(), expires_at });
+        }
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         *self = Self::default();
