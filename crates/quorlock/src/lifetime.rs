@@ -1,16 +1,17 @@
 //! The life of one held lease, shared by its guard, its keeper and everybody who waits for its end; and the timer that
 //! tells of the end in time (promise G5). Asks no node.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::error::{Error, LostReason};
 use crate::event::{Audience, Event};
 use crate::lease::{LeaseState, Terms};
 use crate::resources::Resources;
+use crate::sync::lock;
 use crate::token::Token;
 use crate::validity::{Validity, later};
 
@@ -21,7 +22,10 @@ const HOLD_NOTICE: Duration = Duration::from_millis(5);
 /// then on no key is set to it (G6).
 #[derive(Debug)]
 pub(crate) struct Lifetime {
-    state: watch::Sender<LeaseState>,
+    state: Mutex<LeaseState>,
+    /// Rung at every change of `state`, in the order of those who wait: a watch channel's order is random, and a simulation
+    /// would not repeat itself.
+    changed: Notify,
     validity: Validity,
     max_hold: Option<MaxHold>,
     resources: Resources,
@@ -53,7 +57,8 @@ impl Lifetime {
         });
         let until = max_hold.map_or(until, |max| until.min(max.end));
         Self {
-            state: watch::Sender::new(LeaseState::Held { until }),
+            state: Mutex::new(LeaseState::Held { until }),
+            changed: Notify::new(),
             validity: terms.validity,
             max_hold,
             resources: terms.keys.resources().clone(),
@@ -69,14 +74,14 @@ impl Lifetime {
 
     /// The deadline, as long as the lease is held; it may have passed.
     pub(crate) fn held_until(&self) -> Option<Instant> {
-        match *self.state.borrow() {
+        match *lock(&self.state) {
             LeaseState::Held { until } => Some(until),
             LeaseState::Lost(_) | LeaseState::Released => None,
         }
     }
 
     pub(crate) fn is_valid(&self) -> bool {
-        self.state.borrow().is_held_at(self.clock.now())
+        lock(&self.state).is_held_at(self.clock.now())
     }
 
     pub(crate) fn valid_for(&self) -> Duration {
@@ -92,7 +97,7 @@ impl Lifetime {
     /// Counts an extend that was decided just now. Says whether it came in time.
     pub(crate) fn extend(&self, until: Instant) -> bool {
         let until = self.max_hold.map_or(until, |max| until.min(max.end));
-        self.state.send_if_modified(|state| state.extend(self.clock.now(), until))
+        self.change(|state| state.extend(self.clock.now(), until))
     }
 
     /// Ends a lease that is still held as lost.
@@ -106,9 +111,9 @@ impl Lifetime {
         if let Some(until) = self.held_until() {
             self.lose_if(self.reason_to_end_at(until), |until| until <= now);
         }
-        self.state.send_if_modified(|state| state.end(LeaseState::Released));
+        self.change(|state| state.end(LeaseState::Released));
         self.token.retire();
-        match *self.state.borrow() {
+        match *lock(&self.state) {
             LeaseState::Lost(reason) => Err(reason),
             LeaseState::Held { .. } | LeaseState::Released => Ok(()),
         }
@@ -118,9 +123,10 @@ impl Lifetime {
     ///
     /// Has a timer of its own, so it needs neither an answer of a node nor another task (G5).
     pub(crate) async fn ended(&self) -> LostReason {
-        let mut changes = self.state.subscribe();
         loop {
-            let until = match *changes.borrow_and_update() {
+            // Before the look, so that no change is missed after it.
+            let changed = self.changed.notified();
+            let until = match *lock(&self.state) {
                 LeaseState::Held { until } => until,
                 LeaseState::Lost(reason) => return reason,
                 LeaseState::Released => return LostReason::Released,
@@ -131,14 +137,14 @@ impl Lifetime {
                     // An extend may have moved the deadline while the timer fired.
                     self.lose_if(self.reason_to_end_at(until), |now| now == until);
                 }
-                _ = changes.changed() => {}
+                () = changed => {}
             }
         }
     }
 
     /// The error that says how the lease was lost.
     pub(crate) fn lost(&self) -> Error {
-        let reason = match *self.state.borrow() {
+        let reason = match *lock(&self.state) {
             LeaseState::Lost(reason) => reason,
             LeaseState::Released => LostReason::Released,
             LeaseState::Held { until } => self.reason_to_end_at(until),
@@ -150,8 +156,17 @@ impl Lifetime {
         Error::Lost { resources: self.resources.clone(), reason }
     }
 
+    /// Says whether `change` did change it.
+    fn change(&self, change: impl FnOnce(&mut LeaseState) -> bool) -> bool {
+        let changed = change(&mut lock(&self.state));
+        if changed {
+            self.changed.notify_waiters();
+        }
+        changed
+    }
+
     fn lose_if(&self, reason: LostReason, ends_at: impl Fn(Instant) -> bool) {
-        let lost = self.state.send_if_modified(|state| match *state {
+        let lost = self.change(|state| match *state {
             LeaseState::Held { until } if ends_at(until) => state.end(LeaseState::Lost(reason)),
             _ => false,
         });
@@ -176,3 +191,6 @@ impl Lifetime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,12 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_ballot_is_never_pending() {
+    fn what_is_still_out_when_a_ballot_is_closed_counts_as_failed() {
         for ballot in every_ballot(5) {
             let mut tally = Tally::new(5);
             ballot.iter().flatten().for_each(|vote| tally.record(*vote));
             tally.close();
-            assert_ne!(tally.verdict(), Verdict::Pending, "{ballot:?}");
+            let closed: Vec<_> = ballot.iter().map(|vote| vote.or(Some(Vote::Failed))).collect();
+            assert_eq!(tally.verdict(), expected(&closed), "{ballot:?}");
         }
     }
 

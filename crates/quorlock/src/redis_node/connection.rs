@@ -48,7 +48,7 @@ struct Service(Arc<Shared>);
 impl Drop for Service {
     fn drop(&mut self) {
         let was = std::mem::replace(&mut lock(&self.0.state).link, Link::Idle);
-        self.0.settled.send_replace(false);
+        self.0.settled.set(false);
         drop(was);
     }
 }
@@ -172,7 +172,7 @@ fn up(node: &Arc<Shared>, connection: redis::aio::MultiplexedConnection, old_lef
             heard.hear(&release, sent).await;
         }
     }));
-    node.settled.send_replace(true);
+    node.settled.set(true);
     node.audience.tell(|| Event::NodeConnected { node: Arc::clone(&node.name), owed });
     if old_left {
         node.audience.tell(|| Event::OldConnectionLeft { node: Arc::clone(&node.name) });
@@ -185,7 +185,7 @@ fn down(node: &Shared, why: &Failure) {
     let was = std::mem::replace(&mut state.link, Link::Down(failure.clone()));
     let forgotten = state.owed.trim(node.clock.now());
     drop(state);
-    node.settled.send_replace(true);
+    node.settled.set(true);
     node.tell_forgotten(forgotten);
     if !matches!(was, Link::Down(_)) {
         node.audience.tell(|| Event::NodeDown { error: NodeError::new(&node.name, failure) });

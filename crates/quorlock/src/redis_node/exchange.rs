@@ -96,7 +96,7 @@ impl Shared {
         loop {
             match self.put(&question, Form::Hash, None) {
                 Put::Queued(sent) => return self.hear(&question, sent).await,
-                Put::Later => self.settled().await,
+                Put::Later => self.settled.wait().await,
                 Put::Refused(failure) => return Reply::Failed(failure),
             }
         }

@@ -26,6 +26,7 @@ mod tls;
 mod wire;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl RedisNode {
             spawner: parts.spawner,
             audience: parts.audience,
             state: Mutex::default(),
-            settled: watch::Sender::new(false),
+            settled: Settled::default(),
             busy: Notify::new(),
             paid: Notify::new(),
         };
@@ -119,7 +120,7 @@ impl Node for RedisNode {
         self.start();
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            shared.settled().await;
+            shared.settled.wait().await;
             matches!(lock(&shared.state).link, Link::Up(_))
         })
     }
@@ -151,12 +152,37 @@ struct Shared {
     spawner: Arc<dyn Spawner>,
     audience: Audience,
     state: Mutex<State>,
-    /// Whether the first attempt to connect has ended.
-    settled: watch::Sender<bool>,
+    settled: Settled,
     /// Rung when a quiet connection is asked something.
     busy: Notify,
     /// Rung when an owed release is confirmed.
     paid: Notify,
+}
+
+/// Whether the first attempt to connect has ended. Those who wait are woken in the order in which they came: a watch
+/// channel's order is random, and a simulation would not repeat itself.
+#[derive(Default)]
+struct Settled {
+    is: AtomicBool,
+    changed: Notify,
+}
+
+impl Settled {
+    fn set(&self, settled: bool) {
+        self.is.store(settled, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    async fn wait(&self) {
+        loop {
+            // Before the look, so that no change is missed after it.
+            let changed = self.changed.notified();
+            if self.is.load(Ordering::SeqCst) {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 #[derive(Default)]
@@ -181,11 +207,6 @@ enum Link {
 }
 
 impl Shared {
-    async fn settled(&self) {
-        // An error means that the sender is gone, but it lives in `self`.
-        drop(self.settled.subscribe().wait_for(|settled| *settled).await);
-    }
-
     /// Resolves when every release has been confirmed, or its keys must have expired on a node that runs.
     async fn drained(&self) {
         loop {
