@@ -3,9 +3,12 @@
 use std::io;
 use std::time::Duration;
 
+use super::changes::Changes;
 use super::clock::ClockJump;
+use super::keyspace::{DATABASES, Entry};
 use super::node::EmbeddedNode;
 use super::server::State;
+use super::view::lossy;
 
 /// Faults. Each has taken effect when the method returns.
 impl EmbeddedNode {
@@ -34,12 +37,42 @@ impl EmbeddedNode {
         self.with(|server| {
             server.die();
             server.keyspace.clear_all();
+            server.forget_changes();
         });
     }
 
     /// Ends the process; the data survive, as with a log on disk that was written before every reply.
     pub fn crash_intact(&self) {
         self.with(super::server::Server::die);
+    }
+
+    /// From now on keeps what [`crash_rolled_back`](Self::crash_rolled_back) needs, at the cost of a copy of all keys
+    /// per command.
+    pub(crate) fn remember_changes(&self) {
+        self.with(|server| server.changes = Some(Changes::default()));
+    }
+
+    /// Ends the process; what the last `changes` commands changed is lost, of those that were
+    /// [remembered](Self::remember_changes). Returns the keys that came back by it, or are what they were before, with
+    /// their texts.
+    pub(crate) fn crash_rolled_back(&self, changes: usize) -> Vec<(String, String)> {
+        self.with(|server| {
+            server.die();
+            let before = server.changes.as_mut().and_then(|known| known.take_back(changes));
+            let Some(mut before) = before else { return Vec::new() };
+            let now_ms = server.now_ms();
+            // What has expired is not loaded, so that no jump of the clock revives it.
+            before.purge(now_ms);
+            let lost = std::mem::replace(&mut server.keyspace, before);
+            let is_back = |db, key: &Vec<u8>, entry: &Entry| {
+                lost.entries(db, i64::MIN).all(|(other, was)| (other, was) != (key, entry))
+            };
+            let back = (0..DATABASES).flat_map(|db| {
+                let entries = server.keyspace.entries(db, now_ms);
+                entries.filter(move |(key, entry)| is_back(db, key, entry))
+            });
+            back.filter_map(|(key, entry)| Some((lossy(key), entry.text()?))).collect()
+        })
     }
 
     /// Starts a crashed node again, on the same port: a new run id, client ids from 1, no scripts. A node that
@@ -71,7 +104,10 @@ impl EmbeddedNode {
 
     /// Forgets all keys: FLUSHALL. The process goes on.
     pub fn wipe(&self) {
-        self.with(|server| server.keyspace.clear_all());
+        self.with(|server| {
+            server.keyspace.clear_all();
+            server.forget_changes();
+        });
     }
 
     /// Forgets all scripts: SCRIPT FLUSH.
@@ -82,6 +118,11 @@ impl EmbeddedNode {
     /// Answers every command that touches keys with this error line, without running it, until told `None`.
     pub fn fail_with(&self, line: Option<String>) {
         self.with(|server| server.failing = line);
+    }
+
+    /// Whether it answers `CLIENT KILL` as it does where the user has no right to it. Says whether it did before.
+    pub(crate) fn refuse_kill(&self, refuses: bool) -> bool {
+        self.with(|server| std::mem::replace(&mut server.refuses_kill, refuses))
     }
 
     /// Sends every reply this much later; commands run at once.
@@ -97,5 +138,57 @@ impl EmbeddedNode {
     /// Makes the node's clock run at this rate from now on; 1.0 is right.
     pub fn set_clock_rate(&self, rate: f64) {
         self.with(|server| server.clock.set_rate(rate));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn send(node: &EmbeddedNode, command: &str) -> String {
+        let mut pipe = node.connect().unwrap();
+        let words: Vec<_> = command.split(' ').collect();
+        let mut bytes = format!("*{}\r\n", words.len());
+        words.iter().for_each(|word| bytes += &format!("${}\r\n{word}\r\n", word.len()));
+        pipe.write_all(bytes.as_bytes()).await.unwrap();
+        let mut reply = vec![0; 256];
+        let length = pipe.read(&mut reply).await.unwrap();
+        String::from_utf8_lossy(&reply[..length]).into_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crash_takes_the_last_changes_back_and_no_command_that_changed_nothing() {
+        let node = EmbeddedNode::pipe("n");
+        node.remember_changes();
+        send(&node, "SET a t NX PX 1000").await;
+        send(&node, "DEL a").await;
+        send(&node, "SET a u NX PX 1000").await;
+        send(&node, "SET a v NX PX 1000").await;
+        assert_eq!(node.crash_rolled_back(2), [("a".to_owned(), "t".to_owned())]);
+        node.restart().unwrap();
+        assert_eq!(node.texts(), [("a".into(), "t".into(), Duration::from_secs(1))]);
+        assert!(node.crash_rolled_back(5).is_empty());
+        assert!(node.texts().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_wiped_does_not_come_back() {
+        let node = EmbeddedNode::pipe("n");
+        node.remember_changes();
+        send(&node, "SET a t NX PX 1000").await;
+        node.wipe();
+        assert!(node.crash_rolled_back(8).is_empty());
+        assert!(node.texts().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_can_refuse_to_kill() {
+        let node = EmbeddedNode::pipe("n");
+        assert!(!node.refuse_kill(true));
+        assert!(send(&node, "CLIENT KILL ID 7").await.starts_with("-NOPERM"));
+        assert!(node.refuse_kill(false));
+        assert_eq!(send(&node, "CLIENT KILL ID 7").await, ":0\r\n");
     }
 }

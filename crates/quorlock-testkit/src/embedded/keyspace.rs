@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::view::lossy;
+
 /// As many as a server has that nobody configured.
 pub(crate) const DATABASES: usize = 16;
 
@@ -11,7 +13,7 @@ pub(crate) enum Value {
     List(VecDeque<Vec<u8>>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) value: Value,
     /// In milliseconds since 1970.
@@ -23,10 +25,17 @@ impl Entry {
         // The server's own rule: gone once the time lies behind, there still when it is reached.
         self.expires_at.is_none_or(|at| now_ms <= at)
     }
+
+    pub(crate) fn text(&self) -> Option<String> {
+        match &self.value {
+            Value::Text(text) => Some(lossy(text)),
+            Value::List(_) => None,
+        }
+    }
 }
 
 /// Ordered maps, so that the same run gives the same replies.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Keyspace([BTreeMap<Vec<u8>, Entry>; DATABASES]);
 
 impl Keyspace {
@@ -53,9 +62,23 @@ impl Keyspace {
         *self = Self::default();
     }
 
+    /// Forgets what has expired, as a server does in its spare time.
+    pub(crate) fn purge(&mut self, now_ms: i64) {
+        self.0.iter_mut().for_each(|keys| keys.retain(|_, entry| entry.is_live(now_ms)));
+    }
+
+    /// What lives in one database.
+    pub(crate) fn entries(
+        &self,
+        db: usize,
+        now_ms: i64,
+    ) -> impl Iterator<Item = (&Vec<u8>, &Entry)> {
+        self.0[db].iter().filter(move |(_, entry)| entry.is_live(now_ms))
+    }
+
     /// The live keys of one database.
     pub(crate) fn keys(&self, db: usize, now_ms: i64) -> impl Iterator<Item = &Vec<u8>> {
-        self.0[db].iter().filter(move |(_, entry)| entry.is_live(now_ms)).map(|(key, _)| key)
+        self.entries(db, now_ms).map(|(key, _)| key)
     }
 
     /// The live keys of all databases.

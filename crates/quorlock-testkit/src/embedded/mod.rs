@@ -11,6 +11,7 @@
 //! event loop; faults are changes of the same state. So every verb is a plain function and has taken effect
 //! when it returns.
 
+mod changes;
 pub(crate) mod clock;
 mod command;
 mod faults;

@@ -4,11 +4,13 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::DuplexStream;
 use tokio::runtime::Handle;
 
 use super::clock::NodeClock;
+use super::keyspace::Entry;
 use super::reply::Reply;
 use super::server::{Server, State};
 use super::session::Session;
@@ -108,6 +110,20 @@ impl EmbeddedNode {
         })
     }
 
+    /// The keys of database 0 that hold a text and expire, with the text and the time that is left, by the node's clock;
+    /// also while it is paused or down.
+    pub(crate) fn texts(&self) -> Vec<(String, String, Duration)> {
+        self.with(|server| {
+            let now_ms = server.now_ms();
+            let entries = server.keyspace.entries(0, now_ms);
+            let text = |(key, entry): (&Vec<u8>, &Entry)| {
+                let left = u64::try_from(entry.expires_at? - now_ms).unwrap_or_default();
+                Some((lossy(key), entry.text()?, Duration::from_millis(left)))
+            };
+            entries.filter_map(text).collect()
+        })
+    }
+
     /// Commands that came from clients so far, run or not.
     pub fn commands(&self) -> u64 {
         self.with(|server| server.tally.commands)
@@ -142,6 +158,11 @@ impl EmbeddedNode {
     /// Neither crashed nor ended; it may be paused.
     pub fn is_up(&self) -> bool {
         self.with(|server| server.state != State::Down)
+    }
+
+    /// Neither crashed nor paused.
+    pub(crate) fn is_running(&self) -> bool {
+        self.with(|server| server.state == State::Running)
     }
 
     /// Asks new connections for this password, as `requirepass` does; open ones stay as they are.

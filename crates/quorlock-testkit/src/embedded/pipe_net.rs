@@ -110,3 +110,49 @@ impl PipeNet {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nt\r\n";
+    const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_older_connection_sent_arrives_late_and_does_not_hold_up_a_newer_one() {
+        let net = PipeNet::new([EmbeddedNode::pipe("n")]);
+        let node = net.host("n").unwrap().node;
+        let mut old = net.connect("n").unwrap();
+        assert!(net.relay("n").delay_open_links());
+        old.write_all(SET).await.unwrap();
+        drop(old);
+        let mut new = net.connect("n").unwrap();
+        new.write_all(PING).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!((node.log(), node.keys().len()), (vec!["PING".to_owned()], 0));
+        net.relay("n").deliver();
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(node.keys(), ["a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_cut_off_at_its_own_end_is_still_heard() {
+        let net = PipeNet::new([EmbeddedNode::pipe("n")]);
+        let node = net.host("n").unwrap().node;
+        let mut client = net.connect("n").unwrap();
+        net.relay("n").slow(Duration::from_millis(50));
+        client.write_all(SET).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        net.relay("n").hang_up();
+        assert!(client.write_all(SET).await.is_err());
+        assert_eq!(node.commands(), 0);
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!((node.commands(), node.connections()), (1, 0));
+        assert_eq!(net.relay("n").connections(), 0);
+    }
+}

@@ -1,5 +1,6 @@
 //! EVAL, EVALSHA and SCRIPT: Lua 5.1 with the server's conversions and error texts. Scripts are run as given.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -17,22 +18,31 @@ const CHUNK: &str = "@user_script";
 
 const SHA_LENGTH: usize = 40;
 
-/// The script cache of a node. The interpreter is started with the first script.
+/// More texts than this are compiled again when they are needed.
+const MOST_COMPILED: usize = 256;
+
+thread_local! {
+    /// Scripts see nothing of one another, so all nodes of a thread share an interpreter: starting one takes longer than
+    /// most tests.
+    static ENGINE: RefCell<Engine> = RefCell::new(Engine::start());
+}
+
+/// The script cache of a node: texts by their names.
 #[derive(Default)]
 pub(crate) struct Scripts {
-    engine: Option<Engine>,
-    compiled: BTreeMap<String, Function>,
+    texts: BTreeMap<String, Vec<u8>>,
 }
 
 struct Engine {
     lua: Lua,
     /// See `prelude.lua`.
     run: Function,
+    compiled: BTreeMap<String, Function>,
 }
 
 impl fmt::Debug for Scripts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.compiled.keys()).finish()
+        f.debug_list().entries(self.texts.keys()).finish()
     }
 }
 
@@ -52,7 +62,7 @@ impl Server {
         }
         let (keys, argv) = split(args)?;
         let (scripts, mut view) = self.stage(session.db);
-        if !scripts.compiled.contains_key(&sha) {
+        if !scripts.texts.contains_key(&sha) {
             return Err(missing());
         }
         Ok(scripts.run(&sha, keys, argv, &mut view))
@@ -63,7 +73,7 @@ impl Server {
             (b"LOAD", [body]) => self.scripts.load(body).map(Reply::bulk),
             (b"EXISTS", shas @ [_, ..]) => {
                 let known =
-                    |sha: &Vec<u8>| self.scripts.compiled.contains_key(&lossy(sha).to_lowercase());
+                    |sha: &Vec<u8>| self.scripts.texts.contains_key(&lossy(sha).to_lowercase());
                 Ok(Reply::Array(shas.iter().map(|sha| Reply::Int(i64::from(known(sha)))).collect()))
             }
             (b"FLUSH", how) => {
@@ -94,24 +104,26 @@ fn split(args: &Args) -> Result<(&Args, &Args), String> {
 
 impl Scripts {
     pub(crate) fn flush(&mut self) {
-        self.compiled.clear();
+        self.texts.clear();
     }
 
-    /// Compiles a script unless it is known; gives its name.
-    fn load(&mut self, body: &[u8]) -> Result<String, String> {
-        let sha = sha1_smol::Sha1::from(body).digest().to_string();
-        if !self.compiled.contains_key(&sha) {
-            let lua = &self.engine.get_or_insert_with(Engine::start).lua;
-            let chunk = lua.load(body).set_name(CHUNK).set_mode(ChunkMode::Text);
-            let function = chunk.into_function().map_err(|error| compile_error(&error))?;
-            self.compiled.insert(sha.clone(), function);
+    /// Notes a script that can be compiled; gives its name.
+    fn load(&mut self, text: &[u8]) -> Result<String, String> {
+        let sha = sha1_smol::Sha1::from(text).digest().to_string();
+        if !self.texts.contains_key(&sha) {
+            let compiled = ENGINE.with_borrow_mut(|engine| engine.compile(&sha, text).map(drop));
+            compiled.map_err(|error| compile_error(&error))?;
+            self.texts.insert(sha.clone(), text.to_vec());
         }
         Ok(sha)
     }
 
-    fn run(&mut self, sha: &str, keys: &Args, argv: &Args, view: &mut View<'_>) -> Reply {
-        let engine = self.engine.as_ref().expect("a script was loaded, so the engine runs");
-        match engine.run(&self.compiled[sha], keys, argv, view) {
+    fn run(&self, sha: &str, keys: &Args, argv: &Args, view: &mut View<'_>) -> Reply {
+        let ended = ENGINE.with_borrow_mut(|engine| {
+            let script = engine.compile(sha, &self.texts[sha])?;
+            engine.run(&script, keys, argv, view)
+        });
+        match ended {
             Ok(Ended::Well(reply)) => reply,
             Ok(Ended::Badly { text, line }) => {
                 Reply::Error(format!("{text} script: {sha}, on @user_script:{line}."))
@@ -149,7 +161,20 @@ impl Engine {
         let raised = lua.create_function(|_, problem: Value| Ok(raised(&problem)))?;
         let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude");
         let run = prelude.call((line, sha1, lua.create_function(raising)?, raised))?;
-        Ok(Self { lua, run })
+        Ok(Self { lua, run, compiled: BTreeMap::new() })
+    }
+
+    fn compile(&mut self, sha: &str, text: &[u8]) -> mlua::Result<Function> {
+        if let Some(function) = self.compiled.get(sha) {
+            return Ok(function.clone());
+        }
+        let chunk = self.lua.load(text).set_name(CHUNK).set_mode(ChunkMode::Text);
+        let function = chunk.into_function()?;
+        if self.compiled.len() == MOST_COMPILED {
+            self.compiled.clear();
+        }
+        self.compiled.insert(sha.to_owned(), function.clone());
+        Ok(function)
     }
 
     fn run(

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::changes::Changes;
 use super::clock::NodeClock;
 use super::command::{Command, Run};
 use super::keyspace::Keyspace;
@@ -22,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) clock: NodeClock,
     pub(crate) facts: Facts,
     pub(crate) keyspace: Keyspace,
+    /// Kept only where somebody asked for it: it costs a copy of all keys per command.
+    pub(crate) changes: Option<Changes>,
     pub(crate) scripts: Scripts,
     pub(crate) clients: BTreeMap<Key, Client>,
     pub(crate) port: Option<Port>,
@@ -29,6 +32,7 @@ pub(crate) struct Server {
     /// What came in while the node was frozen, over all connections, in the order of arrival.
     pending: VecDeque<Event>,
     pub(crate) failing: Option<String>,
+    pub(crate) refuses_kill: bool,
     pub(crate) delay: Duration,
     pub(crate) password: Option<String>,
     pub(crate) tally: Tally,
@@ -68,12 +72,14 @@ impl Server {
             facts: Facts { run_id: String::new(), port: 6379, started_us: 0 },
             clock,
             keyspace: Keyspace::default(),
+            changes: None,
             scripts: Scripts::default(),
             clients: BTreeMap::new(),
             port: None,
             state: State::Down,
             pending: VecDeque::new(),
             failing: None,
+            refuses_kill: false,
             delay: Duration::ZERO,
             password: None,
             tally: Tally::default(),
@@ -105,6 +111,13 @@ impl Server {
         }
         self.pending.clear();
         self.scripts = Scripts::default();
+    }
+
+    /// What was forgotten on purpose does not come back.
+    pub(crate) fn forget_changes(&mut self) {
+        if let Some(changes) = &mut self.changes {
+            changes.clear();
+        }
     }
 
     pub(crate) fn next_client(&mut self) -> Key {
@@ -178,7 +191,7 @@ impl Server {
         if session.leaving {
             return;
         }
-        let reply = self.execute(&mut session, args);
+        let reply = self.execute_noting(&mut session, args);
         let delay = self.delay;
         let Some(client) = self.clients.get_mut(&key) else { return };
         client.answer(reply.encode(session.protocol), delay);
@@ -188,6 +201,20 @@ impl Server {
         if leaving {
             self.finish(key);
         }
+    }
+
+    /// So that [`Changes`] knows what the command changed.
+    fn execute_noting(&mut self, session: &mut Session, args: &Args) -> Reply {
+        if self.changes.is_none() {
+            return self.execute(session, args);
+        }
+        self.keyspace.purge(self.now_ms());
+        let before = self.keyspace.clone();
+        let reply = self.execute(session, args);
+        if let Some(changes) = &mut self.changes {
+            changes.note(before, &self.keyspace);
+        }
+        reply
     }
 
     pub(crate) fn execute(&mut self, session: &mut Session, args: &Args) -> Reply {

@@ -21,3 +21,4 @@ pub(crate) mod wire;
 pub use relay::Relay;
 pub use tcp::Proxy;
 pub use weather::Direction;
+pub(crate) use weather::Fate;

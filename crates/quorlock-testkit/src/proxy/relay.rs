@@ -23,7 +23,7 @@ pub struct Relay(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    weather: watch::Sender<Weather>,
+    weather: Mutex<Weather>,
     links: Mutex<BTreeMap<u64, Link>>,
     accepted: AtomicU64,
     requests: Arc<AtomicU64>,
@@ -33,6 +33,9 @@ struct Inner {
 /// One connection through the relay.
 #[derive(Debug)]
 struct Link {
+    /// The relay's, or worse. Each link has its own: who waits for changes of a watch is told in an order of its own, and
+    /// a simulation has to repeat itself.
+    weather: watch::Sender<Weather>,
     client: Wire,
     server: Wire,
     client_open: Arc<AtomicBool>,
@@ -42,7 +45,7 @@ struct Link {
 impl Relay {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Inner {
-            weather: watch::Sender::new(Weather::default()),
+            weather: Mutex::default(),
             links: Mutex::default(),
             accepted: AtomicU64::new(0),
             requests: Arc::default(),
@@ -91,6 +94,7 @@ impl Relay {
     /// connection that lost bytes stays mute in that direction.
     pub fn repair(&self) {
         self.change(|weather| *weather = Weather::default());
+        self.deliver();
     }
 
     /// Closes all connections with RST, both ends.
@@ -138,7 +142,38 @@ impl Relay {
     }
 
     pub(crate) fn weather(&self) -> Weather {
-        *self.0.weather.borrow()
+        *lock(&self.0.weather)
+    }
+
+    /// What becomes of both directions, and how long it takes; replaces what [`slow`](Self::slow), [`hold`](Self::hold)
+    /// and [`partition`](Self::partition) have set.
+    pub(crate) fn set(&self, requests: Fate, replies: Fate, delay: Duration) {
+        self.change(|weather| {
+            (weather.requests, weather.replies, weather.delay) = (requests, replies, delay);
+        });
+    }
+
+    /// Keeps what was sent on the connections of now, and not what is sent on newer ones; says whether there are any.
+    /// Until [`deliver`](Self::deliver), also where a client closes meanwhile.
+    pub(crate) fn delay_open_links(&self) -> bool {
+        let links = lock(&self.0.links);
+        links.values().for_each(|link| link.weather.send_modify(|weather| weather.stuck = true));
+        !links.is_empty()
+    }
+
+    /// Ends [`delay_open_links`](Self::delay_open_links).
+    pub(crate) fn deliver(&self) {
+        let links = lock(&self.0.links);
+        links.values().for_each(|link| link.weather.send_modify(|weather| weather.stuck = false));
+    }
+
+    /// Ends all connections on the client's side only: what was sent is still delivered, in its time.
+    pub(crate) fn hang_up(&self) {
+        for link in lock(&self.0.links).values() {
+            link.client.close();
+            // Who waits for the client's next bytes is woken, and finds the end.
+            link.weather.send_modify(|_| ());
+        }
     }
 
     pub(crate) fn downgrade(&self) -> WeakRelay {
@@ -146,7 +181,17 @@ impl Relay {
     }
 
     fn change(&self, change: impl FnOnce(&mut Weather)) {
-        self.0.weather.send_modify(change);
+        // Held until all know, so that no link joins in between and misses it.
+        let links = lock(&self.0.links);
+        let changed = {
+            let mut weather = lock(&self.0.weather);
+            change(&mut weather);
+            *weather
+        };
+        for link in links.values() {
+            link.weather
+                .send_modify(|weather| *weather = Weather { stuck: weather.stuck, ..changed });
+        }
     }
 
     /// Takes a client in and connects it with the server. Must be called inside a tokio runtime.
@@ -164,11 +209,12 @@ impl Relay {
         }
         // Held until the link is in: its task takes it out again, perhaps at once.
         let mut links = lock(&self.0.links);
+        let (weather, seen) = watch::channel(self.weather());
         let trip = Trip {
             client: client.clone(),
             server: server.clone(),
             client_open: Arc::clone(&client_open),
-            weather: self.0.weather.subscribe(),
+            weather: seen,
             seen: [Arc::clone(&self.0.requests), Arc::clone(&self.0.replies)],
         };
         let relay = self.downgrade();
@@ -179,7 +225,7 @@ impl Relay {
             }
             relay.forget(id);
         });
-        links.insert(id, Link { client, server, client_open, task: task.abort_handle() });
+        links.insert(id, Link { weather, client, server, client_open, task: task.abort_handle() });
     }
 }
 

@@ -35,11 +35,14 @@ pub(crate) struct Weather {
     pub(crate) replies: Fate,
     pub(crate) delay: Duration,
     pub(crate) admission: Admission,
+    /// Requests of this one connection are held.
+    pub(crate) stuck: bool,
 }
 
 impl Weather {
     pub(crate) fn fate(&self, direction: Direction) -> Fate {
         match direction {
+            Direction::Requests if self.stuck && self.requests == Fate::Pass => Fate::Hold,
             Direction::Requests => self.requests,
             Direction::Replies => self.replies,
         }

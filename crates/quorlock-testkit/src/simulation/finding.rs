@@ -8,6 +8,7 @@ use crate::checker::Violation;
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "there are few, if any")]
 pub enum Finding {
     /// The history shows it.
     History(Violation),
@@ -70,6 +71,15 @@ pub enum Finding {
     },
     /// It did not come to an end.
     Hung,
+    /// The same plan gave another history the second time.
+    Unequal {
+        /// The first line that differs, counted from 1.
+        line: usize,
+        /// As it was.
+        first: String,
+        /// As it was the second time.
+        second: String,
+    },
 }
 
 impl Finding {
@@ -77,6 +87,61 @@ impl Finding {
     #[must_use]
     pub fn is_exclusion(&self) -> bool {
         matches!(self, Self::TwoValid { .. } | Self::History(Violation::Overlap { .. }))
+    }
+
+    /// What is wrong, in a few words: the same for all findings of a kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::History(Violation::Overlap { .. }) => "two holders",
+            Self::History(Violation::TokenTwice { .. }) => "fencing token twice",
+            Self::History(Violation::TokenOrder { .. }) => "fencing tokens out of order",
+            Self::History(Violation::WriteOrder { .. }) => "old write accepted",
+            Self::History(Violation::LostLate { .. }) => "lost told late",
+            Self::History(Violation::Unavailable { .. }) => "held by nobody",
+            Self::History(Violation::Residue(_)) => "key left",
+            Self::History(Violation::Malformed { .. }) => "history without sense",
+            Self::TwoValid { .. } => "two valid guards",
+            Self::NotValid { .. } => "guard not valid",
+            Self::Overdue { .. } => "call overdue",
+            Self::Unavailable { .. } => "lock not available",
+            Self::Undrained { .. } => "close not confirmed",
+            Self::TasksLeft { .. } => "tasks left",
+            Self::Panic { .. } => "panic",
+            Self::Hung => "hung",
+            Self::Unequal { .. } => "not the same twice",
+        }
+    }
+
+    /// When it came to light, if that is one moment.
+    #[must_use]
+    pub fn at(&self) -> Option<Duration> {
+        self.moments().last().copied()
+    }
+
+    /// All moments that it speaks of, the one at which it came to light last.
+    pub(crate) fn moments(&self) -> Vec<Duration> {
+        match self {
+            Self::History(violation) => match violation {
+                Violation::Overlap { first, second }
+                | Violation::TokenTwice { first, second }
+                | Violation::TokenOrder { earlier: first, later: second } => {
+                    vec![first.asked, first.from, second.asked, second.from]
+                }
+                Violation::WriteOrder { earlier, later } => vec![earlier.inv, later.inv],
+                Violation::LostLate { hold, deadline, .. } => vec![hold.asked, *deadline],
+                Violation::Malformed { event, .. } => vec![event.inv],
+                Violation::Unavailable { .. } | Violation::Residue(_) => Vec::new(),
+            },
+            Self::TwoValid { at, .. } | Self::NotValid { at, .. } => vec![*at],
+            Self::Overdue { at, took, .. } => vec![*at, *at + *took],
+            Self::Unavailable { .. }
+            | Self::Undrained { .. }
+            | Self::TasksLeft { .. }
+            | Self::Panic { .. }
+            | Self::Hung
+            | Self::Unequal { .. } => Vec::new(),
+        }
     }
 }
 
@@ -104,6 +169,9 @@ impl fmt::Display for Finding {
             }
             Self::Panic { message } => write!(f, "panic: {message}"),
             Self::Hung => f.write_str("it did not come to an end"),
+            Self::Unequal { line, first, second } => {
+                write!(f, "not the same twice: line {line} was {first}, and then {second}")
+            }
         }
     }
 }

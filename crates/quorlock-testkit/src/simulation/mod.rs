@@ -8,12 +8,15 @@ mod dice;
 mod fault;
 mod field;
 mod finding;
+mod html;
 mod nemesis;
 mod plan;
 mod record;
 mod run;
 mod seam;
+mod shrink;
 mod tasks;
+mod timeline;
 mod wire;
 mod wish;
 mod worker;
@@ -22,8 +25,11 @@ pub use self::{
     census::{Census, Struck},
     fault::{Faults, Kind},
     finding::Finding,
+    html::html,
     plan::{Assumptions, Depth, Plan},
     record::Note,
     run::{Outcome, run},
     seam::model::{Entry, Model},
+    shrink::shrink,
+    timeline::{Extent, timeline},
 };

@@ -1,51 +1,57 @@
-//! Runs simulations of the lock from seeds, many at a time, and reports what was found.
-mod options;
+//! Runs simulations of the lock from seeds, many at a time, reports what was counted, and shows what failed.
+//!
+//! `simulate --help` has the options and the exit codes.
 
-use clap::Parser as _;
-use quorlock_testkit::simulation::{self, Census, Plan};
+mod failure;
+mod jobs;
+mod options;
+mod report;
+mod trial;
+mod watch;
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
-fn main() {
-    let options = options::Options::parse();
-    let begun = Instant::now();
-    let mut census = Census::default();
-    let mut failed = 0;
-    for seed in options.seeds.clone() {
-        let plan: Plan = options.plan(seed);
-        let outcome = simulation::run(&plan);
-        census.add(&outcome.census);
-        if !outcome.findings.is_empty() {
-            failed += 1;
-            println!("seed {seed}: simulate {plan}");
-            for finding in &outcome.findings {
-                println!("    {finding}");
-            }
-        }
-        if options.seeds.end() - options.seeds.start() == 0 {
-            let mut lines: Vec<_> = outcome.notes.iter().map(|n| (n.at, n.text.clone())).collect();
-            lines.extend(
-                outcome
-                    .history
-                    .events()
-                    .iter()
-                    .map(|e| (e.ret.unwrap_or(e.inv), e.to_line().unwrap())),
-            );
-            lines.sort_by_key(|l| l.0);
-            for (at, text) in lines {
-                println!("{at:>12?} {text}");
-            }
-        }
+use self::failure::Show;
+use self::options::Options;
+use self::report::{Report, Tally};
+use self::watch::Watch;
+
+const EXIT_FAILED: u8 = 1;
+/// As for bad usage: a file could not be written.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = Options::read();
+    watch::keep_panics_quiet(options.verbose);
+    // One place more than jobs, for what is run after them.
+    let watch = Arc::new(Watch::new(options.jobs() + 1, options.patience()));
+    let looks = Arc::clone(&watch);
+    thread::spawn(move || looks.look());
+    let (begun, mut tally) = (Instant::now(), Tally::default());
+    jobs::run(&options, &watch, |place, verdict| {
+        tally.add(place, verdict);
+        let over = options.fail_fast && tally.first.is_some();
+        if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    print!("{}", Report { options: &options, tally: &tally, took: begun.elapsed() });
+    let show = Show { options: &options, watch: &watch, place: options.jobs() };
+    if let Err(error) = show.all(&tally) {
+        eprintln!("simulate: {error}");
+        return ExitCode::from(EXIT_USAGE);
     }
-    let took = begun.elapsed().as_secs_f64();
-    println!(
-        "{failed} failed; {:.1} seeds/s; {} operations",
-        options.seeds.clone().count() as f64 / took,
-        census.operations
-    );
-    for (kind, struck) in &census.faults {
-        println!("{kind:20} {:>8} {:>8}", struck.times, struck.in_flight);
-    }
-    for (outcome, n) in &census.outcomes {
-        println!("{outcome:24} {n:>8}");
+    println!("\ndigest: {}", tally.digest());
+    match tally.first.and_then(|place| Some((place, options.seeds.get(place)?))) {
+        None => {
+            println!("first failure: none (after {} seeds)", tally.seeds);
+            ExitCode::SUCCESS
+        }
+        Some((place, seed)) => {
+            println!("first failure: seed {seed} (after {} seeds)", place + 1);
+            ExitCode::from(EXIT_FAILED)
+        }
     }
 }

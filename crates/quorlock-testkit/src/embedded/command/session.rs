@@ -9,6 +9,9 @@ use crate::embedded::view::{Args, Outcome, SYNTAX, integer, lossy};
 
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
+const NO_RIGHT_TO_KILL: &str =
+    "NOPERM this user has no permissions to run the 'client|kill' command";
+
 pub(crate) fn auth(server: &mut Server, session: &mut Session, args: &Args) -> Outcome {
     match &args[1..] {
         [_] if server.password().is_none() => {
@@ -117,6 +120,7 @@ pub(crate) fn client(server: &mut Server, session: &mut Session, args: &Args) ->
         // Younger than the version imitated, but every driver sends it.
         (b"SETINFO", [_, _]) => Ok(Reply::ok()),
         (b"LIST", []) => Ok(Reply::bulk(server.list_clients(session))),
+        (b"KILL", _) if server.refuses_kill => Err(NO_RIGHT_TO_KILL.to_owned()),
         (b"KILL", [_]) => Err("ERR No such client".to_owned()),
         (b"KILL", [filter, id]) if filter.eq_ignore_ascii_case(b"ID") => kill(server, session, id),
         (b"KILL", _) => Err(SYNTAX.to_owned()),

@@ -1,0 +1,239 @@
+//! The depth under the library's driver: real commands and scripts over in-memory pipes to embedded nodes. Implements
+//! the simulation's [`Field`] with the verbs of nodes and wires; what the weather is on one wire is in `route.rs`.
+
+mod route;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quorlock::{Builder, Redlock};
+use tokio::time::sleep;
+
+use self::route::{Route, Spell};
+use super::census::Counting;
+use super::dice::Dice;
+use super::fault::Kind;
+use super::field::{Failing, Field, Flow, Key, Memory};
+use super::plan::Plan;
+use super::tasks::Process;
+use crate::embedded::{ClockJump, EmbeddedNode, PipeNet};
+use crate::proxy::Direction;
+use crate::proxy::wire::lock;
+
+/// What servers say that are up and do nothing with keys.
+const ERRORS: [&str; 6] = [
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "READONLY You can't write against a read only replica.",
+    "LOADING Redis is loading the dataset in memory",
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may \
+     modify the data set are disabled.",
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+    "NOPERM this user has no permissions to access one of the keys used as arguments",
+];
+
+/// Where an old connection cannot be killed, the library sleeps for a TTL before it releases once more, also when that
+/// is not needed any more: with larger ones its tasks would outlive the simulation.
+const SOON: Duration = Duration::from_secs(10);
+
+/// All nodes, and all clients' wires to them.
+pub(super) struct WireField {
+    nodes: Vec<EmbeddedNode>,
+    /// One for each client, with all nodes in it.
+    nets: Vec<PipeNet>,
+    /// By client, then by node.
+    routes: Vec<Vec<Route>>,
+    /// What each node says while it is failing.
+    errors: Vec<&'static str>,
+    dice: Mutex<Dice>,
+    /// Keys that are nobody's fault.
+    excused: Mutex<BTreeSet<(usize, String, Arc<str>)>>,
+}
+
+impl WireField {
+    /// Starts the nodes. Must be called inside a runtime whose time is paused.
+    pub(super) fn start(plan: &Plan, _: &Counting) -> Self {
+        let mut dice = plan.dice("wire");
+        let nodes: Vec<_> =
+            (0..plan.nodes).map(|node| EmbeddedNode::pipe(format!("n{node}"))).collect();
+        if plan.has(Kind::CrashRolledBack) {
+            nodes.iter().for_each(EmbeddedNode::remember_changes);
+        }
+        let may_refuse = plan.ttls().iter().all(|ttl| *ttl <= SOON) && dice.chance(0.4);
+        let share = if may_refuse { 0.7 } else { 0.0 };
+        for node in &nodes {
+            node.refuse_kill(dice.chance(share));
+        }
+        let errors = nodes.iter().filter_map(|_| dice.pick(&ERRORS)).collect();
+        let nets: Vec<_> = (0..plan.clients).map(|_| PipeNet::new(nodes.iter().cloned())).collect();
+        let slowest = dice.below(4) as u64;
+        let mut route = |net: &PipeNet, node: &EmbeddedNode| {
+            Route::new(net.relay(&node.name()), dice.millis(0, slowest))
+        };
+        let routes =
+            nets.iter().map(|net| nodes.iter().map(|node| route(net, node)).collect()).collect();
+        Self { nodes, nets, routes, errors, dice: Mutex::new(dice), excused: Mutex::default() }
+    }
+
+    fn route(&self, client: usize, node: usize) -> &Route {
+        &self.routes[client][node]
+    }
+}
+
+/// Ends something after a while; for the wire to be mended sooner does no harm.
+fn later(after: Duration, end: impl FnOnce() + Send + 'static) {
+    drop(tokio::spawn(async move {
+        sleep(after).await;
+        end();
+    }));
+}
+
+impl Field for WireField {
+    fn builder(&self, client: usize, _: &Process) -> Builder {
+        let urls: Vec<_> = self.nodes.iter().map(EmbeddedNode::url).collect();
+        Redlock::builder(urls).connector(Arc::new(self.nets[client].clone()))
+    }
+
+    /// As a killed process: its sockets are closed, and what it has sent arrives, at once, late or never.
+    fn client_died(&self, client: usize) {
+        for route in &self.routes[client] {
+            let (is_lost, is_late, length) = {
+                let dice = &mut *lock(&self.dice);
+                (dice.chance(0.5), dice.chance(0.5), dice.millis(1, 4_000))
+            };
+            if is_lost {
+                route.relay().reset();
+                continue;
+            }
+            if is_late && route.relay().delay_open_links() {
+                let relay = route.relay().clone();
+                later(length, move || relay.deliver());
+            }
+            route.relay().hang_up();
+        }
+    }
+
+    fn client_resumed(&self, _: usize) {}
+
+    fn freeze(&self, node: usize) -> bool {
+        let runs = self.nodes[node].is_running();
+        self.nodes[node].pause();
+        runs
+    }
+
+    fn thaw(&self, node: usize) {
+        self.nodes[node].resume();
+    }
+
+    fn crash(&self, node: usize, memory: Memory) -> bool {
+        let embedded = &self.nodes[node];
+        if !embedded.is_up() {
+            return false;
+        }
+        match memory {
+            Memory::Empty => embedded.crash(),
+            Memory::Intact => embedded.crash_intact(),
+            Memory::RolledBack(changes) => {
+                let back = embedded.crash_rolled_back(changes).into_iter();
+                let back = back.map(|(key, token)| (node, key, Arc::from(token)));
+                lock(&self.excused).extend(back);
+            }
+        }
+        true
+    }
+
+    fn restart(&self, node: usize) {
+        self.nodes[node].restart().expect("a node without a port needs none");
+    }
+
+    fn wipe(&self, node: usize) {
+        self.nodes[node].wipe();
+    }
+
+    fn meddle(&self, node: usize, key: &str, with: Option<Duration>) {
+        drop(match with {
+            Some(ttl) => {
+                let millis = ttl.as_millis().to_string();
+                self.nodes[node].run(&["SET", key, "somebody", "PX", &millis])
+            }
+            None => self.nodes[node].run(&["DEL", key]),
+        });
+    }
+
+    fn jump_clock(&self, node: usize, by: Duration, direction: ClockJump) {
+        self.nodes[node].jump_clock(by, direction);
+    }
+
+    fn set_clock_rate(&self, node: usize, rate: f64) {
+        self.nodes[node].set_clock_rate(rate);
+    }
+
+    fn fail(&self, node: usize, failing: Failing) {
+        let line = (failing == Failing::Yes).then(|| self.errors[node].to_owned());
+        self.nodes[node].fail_with(line);
+    }
+
+    fn flush_scripts(&self, node: usize) {
+        self.nodes[node].flush_scripts();
+    }
+
+    fn cut(&self, client: usize, node: usize, requests: Flow, replies: Flow) {
+        self.route(client, node).cut(requests, replies);
+    }
+
+    /// At both ends, or at the client's only: then what it has sent still arrives.
+    fn disconnect(&self, client: usize, node: usize) {
+        let relay = self.route(client, node).relay();
+        match lock(&self.dice).chance(0.5) {
+            true => relay.reset(),
+            false => relay.hang_up(),
+        }
+    }
+
+    fn has_weather(&self) -> bool {
+        true
+    }
+
+    fn weather(&self, kind: Kind, client: usize, node: usize, length: Duration) -> bool {
+        let route = self.route(client, node);
+        if route.relay().connections() == 0 {
+            return false;
+        }
+        let dice = &mut *lock(&self.dice);
+        let (spell, length) = match kind {
+            Kind::Delay => (Spell::Delay(dice.millis(5, 800)), length),
+            Kind::LostRequest => (Spell::Loss(Direction::Requests), dice.millis(1, 200)),
+            Kind::LostReply => (Spell::Loss(Direction::Replies), dice.millis(1, 200)),
+            Kind::LateArrival => {
+                let relay = route.relay().clone();
+                let struck = relay.delay_open_links();
+                later(dice.millis(50, 4_000), move || relay.deliver());
+                return struck;
+            }
+            _ => return false,
+        };
+        let end = route.begin(spell);
+        later(length, end);
+        true
+    }
+
+    fn calm(&self) {
+        self.routes.iter().flatten().for_each(Route::clear_up);
+        for (node, embedded) in self.nodes.iter().enumerate() {
+            // Where an old connection cannot be killed, what it may bring is released when its TTL is over: too late for
+            // the end of a simulation.
+            if embedded.refuse_kill(false) {
+                self.routes.iter().for_each(|routes| routes[node].relay().reset());
+            }
+        }
+    }
+
+    fn keys(&self, node: usize) -> Vec<Key> {
+        let texts = self.nodes[node].texts().into_iter();
+        texts.map(|(key, token, left)| Key { key, token: token.into(), left }).collect()
+    }
+
+    fn is_excused(&self, node: usize, key: &Key) -> bool {
+        lock(&self.excused).contains(&(node, key.key.clone(), Arc::clone(&key.token)))
+    }
+}
