@@ -152,6 +152,13 @@ mod tests {
     }
 
     #[test]
+    fn a_set_reads_as_its_names() {
+        let set = Resources::from(["b", "a\n"]);
+        assert_eq!(set.to_string(), "`a\\n`, `b`");
+        assert_eq!(format!("{set:?}"), r#"{"a\n", "b"}"#);
+    }
+
+    #[test]
     fn the_key_is_the_name_behind_the_prefix() {
         let keys = Keys::parse("invoice:42".into(), "shop/").unwrap();
         assert_eq!(keys.as_slice(), ["shop/invoice:42"]);

@@ -108,6 +108,14 @@ mod tests {
     }
 
     #[test]
+    fn the_shortest_delay_is_what_a_round_is_expected_to_take_twice() {
+        let entropy = Entropy::seeded(1);
+        let retry = Retry::between(2 * MS, 40 * MS);
+        assert_eq!(retry.delays(Duration::ZERO, &entropy).shortest(), 2 * MS);
+        assert_eq!(retry.delays(5 * MS, &entropy).shortest(), 10 * MS);
+    }
+
+    #[test]
     fn no_rest_is_refused() {
         assert!(Retry::between(Duration::ZERO, MS).check().is_err());
         assert!(Retry::between(MS, Duration::ZERO).check().is_err());

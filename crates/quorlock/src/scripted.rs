@@ -24,12 +24,17 @@ pub(crate) type Plan = Option<(Duration, Reply)>;
 pub(crate) struct Scripted {
     name: Arc<str>,
     pub(crate) plans: Mutex<Vec<(Verb, VecDeque<Plan>)>>,
-    pub(crate) asked: Mutex<Vec<Verb>>,
+    pub(crate) questions: Mutex<Vec<Arc<Question>>>,
 }
 
 impl Scripted {
     pub(crate) fn asked(&self) -> Vec<Verb> {
-        lock(&self.asked).clone()
+        lock(&self.questions).iter().map(|question| question.verb).collect()
+    }
+
+    /// What it was asked last.
+    pub(crate) fn last(&self) -> Option<Arc<Question>> {
+        lock(&self.questions).last().cloned()
     }
 
     pub(crate) fn plan(&self, verb: Verb, plans: impl IntoIterator<Item = Plan>) {
@@ -68,8 +73,8 @@ impl Node for Handle {
     }
 
     fn ask(&self, question: Arc<Question>) -> BoxFuture<'static, Reply> {
-        lock(&self.0.asked).push(question.verb);
         let plan = self.0.next(question.verb);
+        lock(&self.0.questions).push(question);
         Box::pin(async move {
             match plan {
                 Some((delay, reply)) => {
@@ -105,7 +110,7 @@ pub(crate) fn nodes(count: usize) -> (Arc<Nodes>, Vec<Arc<Scripted>>) {
     let scripted: Vec<_> = (0..count)
         .map(|i| {
             let name = format!("node-{i}").into();
-            Arc::new(Scripted { name, plans: Mutex::default(), asked: Mutex::default() })
+            Arc::new(Scripted { name, plans: Mutex::default(), questions: Mutex::default() })
         })
         .collect();
     let list = scripted.iter().map(|node| Box::new(Handle(Arc::clone(node))) as Box<dyn Node>);

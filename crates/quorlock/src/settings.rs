@@ -66,3 +66,40 @@ impl Settings {
         Ok(Terms { keys, validity, time_limit })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_work_is_refused_before_anything_is_sent() {
+        let refused = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings.check().unwrap_err()
+        };
+        assert!(Settings::default().check().is_ok());
+        let error = refused(|settings| settings.drift_factor = 1.0);
+        assert!(matches!(error, InvalidInput::DriftFactor { .. }));
+        let error = refused(|settings| settings.ttl = Duration::ZERO);
+        assert!(matches!(error, InvalidInput::TtlTooShort { .. }));
+        let error = refused(|settings| settings.time_limit = Some(Duration::ZERO));
+        assert!(matches!(error, InvalidInput::ZeroLimit { setting: "time_limit" }));
+        let error =
+            refused(|settings| settings.retry = Retry::between(Duration::ZERO, DEFAULT_TTL));
+        assert!(matches!(error, InvalidInput::ZeroLimit { setting: "retry" }));
+        let error = refused(|settings| settings.prefix = "x".repeat(2_000));
+        assert!(matches!(error, InvalidInput::KeyTooLong { .. }));
+    }
+
+    #[test]
+    fn a_lock_has_its_own_ttl_or_that_of_the_handle() {
+        let settings = Settings { time_limit: None, ..Settings::default() };
+        let terms = settings.terms("a".into(), None).unwrap();
+        assert_eq!(terms.validity.ttl(), DEFAULT_TTL);
+        assert_eq!(terms.time_limit, Duration::from_millis(500));
+        let terms = settings.terms("a".into(), Some(Duration::from_secs(1))).unwrap();
+        assert_eq!(terms.validity.ttl(), Duration::from_secs(1));
+        assert_eq!(terms.time_limit, Duration::from_millis(50));
+    }
+}

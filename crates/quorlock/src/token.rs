@@ -46,6 +46,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_token_is_retired_once_and_for_all() {
+        let token = Token::new(Uuid::nil(), [0; 16]);
+        assert!(!token.is_retired());
+        token.retire();
+        token.retire();
+        assert!(token.is_retired());
+    }
+
+    #[test]
     fn debug_shows_the_client_and_never_the_secret() {
         let client = Uuid::from_u128(0xc11e47);
         let token = Token::new(client, [0xab; 16]);

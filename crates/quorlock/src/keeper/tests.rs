@@ -10,6 +10,7 @@ use crate::fan_out::Nodes;
 use crate::node::{Reply, Verb};
 use crate::round::acquire;
 use crate::scripted::{Scripted, after, nodes, terms, token};
+use crate::validity::Validity;
 
 const MS: Duration = Duration::from_millis(1);
 /// `max(5 ms, ttl / 100)` for the TTL of these tests: written out, so that the formula is checked and not repeated.
@@ -97,6 +98,52 @@ async fn a_failed_extend_harms_nothing_and_is_tried_again_until_it_works() {
     scripted[..2].iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Kept)]));
     tokio::time::sleep(300 * MS).await;
     assert!(held.life.held_until() > until);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failed_extend_several_tries_fit_in_before_the_deadline() {
+    let (nodes, scripted) = nodes(3);
+    let held = hold(&nodes, None, Keeping::Extended).await;
+    let refused = || after(0, Reply::Failed(NodeErrorKind::Refused.into()));
+    scripted.iter().for_each(|node| node.plan(Verb::Extend, [refused()]));
+    assert_eq!(held.life.ended().await, LostReason::Expired);
+    // From a third of the second to its end, each 25 to 50 ms after the one before.
+    let count = extends(&scripted[0]);
+    assert!((13..=28).contains(&count), "{count} extends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_extend_asks_for_what_is_left_and_a_release_knows_the_longest() {
+    let (nodes, scripted) = nodes(3);
+    let held = hold(&nodes, None, Keeping::OneTtl).await;
+    let until = held.life.held_until().unwrap();
+    let of = |ms| Validity::new(ms * MS, 0.01).unwrap();
+    held.extend(of(100)).await.unwrap();
+    let moved = held.life.held_until().unwrap() - until;
+    assert!(moved < 2 * MS, "{moved:?}");
+    // What is left now, drift included: a node that is repaired holds it for as long.
+    let asked = scripted[0].last().unwrap().ttl();
+    assert!(
+        asked >= terms().validity.ttl() && asked < terms().validity.ttl() + 2 * MS,
+        "{asked:?}"
+    );
+    held.extend(of(4_000)).await.unwrap();
+    held.extend(of(2_000)).await.unwrap();
+    drop(held.release());
+    assert_eq!(scripted[0].last().unwrap().verb(), Verb::Release);
+    assert_eq!(scripted[0].last().unwrap().ttl(), 4_000 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_for_a_lease_whose_deadline_has_passed() {
+    let (nodes, scripted) = nodes(3);
+    let won = acquire(&nodes, &terms(), token()).await.unwrap();
+    let held = Held::new(&nodes, terms(), won, None, &Arc::new(Entropy::seeded(1)));
+    // Without a keeper, nobody has told of the end.
+    held.sleep_until(held.life.held_until().unwrap()).await;
+    let extended = held.extend(terms().validity).await;
+    assert!(matches!(extended, Err(Error::Lost { reason: LostReason::Expired, .. })));
+    assert_eq!(extends(&scripted[0]), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -55,6 +55,20 @@ async fn a_lost_round_is_lost_at_once_and_given_back_on_every_node() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_long_a_denial_took_is_known_where_votes_decided_it() {
+    let (nodes, scripted) = nodes(3);
+    scripted[0].plan(Verb::Acquire, [after(7, Reply::Denied)]);
+    scripted[1].plan(Verb::Acquire, [after(7, Reply::Denied)]);
+    scripted[2].plan(Verb::Acquire, [None]);
+    let missed = attempt(&nodes).await;
+    assert!(matches!(missed, Err(Missed::Denied { took: Some(took) }) if took == 7 * MS));
+    // One said no, one went along, one said nothing until the end of the time.
+    scripted[1].plan(Verb::Acquire, [after(7, Reply::Granted)]);
+    let missed = attempt(&nodes).await;
+    assert!(matches!(missed, Err(Missed::Denied { took: None })), "{missed:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn half_of_an_even_number_of_nodes_settles_as_denied() {
     for count in [2, 4, 6] {
         let (nodes, scripted) = nodes(count);
@@ -159,6 +173,28 @@ async fn an_extend_that_cannot_be_decided_says_nothing_about_the_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_extend_ends_as_soon_as_the_majority_is_proven_gone() {
+    let (nodes, scripted) = nodes(5);
+    scripted[..3].iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Missing)]));
+    scripted[3..].iter().for_each(|node| node.plan(Verb::Extend, [None]));
+    let begun = SystemClock.now();
+    assert!(matches!(extended(&nodes).await, Err(NotKept::MajorityGone)));
+    assert_eq!(SystemClock.now(), begun);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extend_that_cannot_be_won_still_hears_whether_the_majority_is_gone() {
+    let (nodes, scripted) = nodes(5);
+    scripted[0].plan(Verb::Extend, [after(0, down())]);
+    scripted[1..3].iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Missing)]));
+    scripted[3].plan(Verb::Extend, [after(20, Reply::Missing)]);
+    scripted[4].plan(Verb::Extend, [None]);
+    let begun = SystemClock.now();
+    assert!(matches!(extended(&nodes).await, Err(NotKept::MajorityGone)));
+    assert_eq!(SystemClock.now() - begun, 20 * MS);
+}
+
+#[tokio::test(start_paused = true)]
 async fn g6_an_extend_ends_at_the_old_deadline() {
     let (nodes, scripted) = nodes(3);
     scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(20, Reply::Kept)]));
@@ -206,6 +242,7 @@ async fn a_release_returns_when_a_quorum_has_answered_and_reports_each_node() {
     let (token, all) = (Arc::new(token()), nodes.all());
     let asked = release(&nodes, &terms(), &token, terms().validity.ttl(), all);
     assert!(token.is_retired());
+    assert_eq!(scripted[0].last().unwrap().ttl(), terms().validity.ttl());
     let begun = SystemClock.now();
     let report = released(&nodes, &terms(), asked, all).await.unwrap();
     assert_eq!(SystemClock.now(), begun);
@@ -215,6 +252,14 @@ async fn a_release_returns_when_a_quorum_has_answered_and_reports_each_node() {
          node-3: not answered yet; node-4: not answered yet"
     );
     assert_eq!(report.deleted(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_says_for_how_long_the_keys_may_be_there() {
+    let (nodes, scripted) = nodes(3);
+    let longest = 3 * terms().validity.ttl();
+    drop(release(&nodes, &terms(), &Arc::new(token()), longest, nodes.all()));
+    assert!(scripted.iter().all(|node| node.last().unwrap().ttl() == longest));
 }
 
 #[tokio::test(start_paused = true)]
