@@ -149,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_is_told_by_the_promised_margin_before_the_deadline() {
+        let deadline = some_instant() + Duration::from_secs(3_600);
+        let margin = |ms| deadline - millis(ms).notice(deadline);
+        assert_eq!(margin(60_000), Duration::from_millis(600));
+        assert_eq!(margin(500), Duration::from_millis(5));
+        assert_eq!(margin(400), Duration::from_millis(5));
+        // Half of 7.9 ms.
+        assert_eq!(margin(10), Duration::from_micros(3_950));
+    }
+
+    #[test]
     fn a_share_of_the_ttl_is_at_least_nothing_and_less_than_all() {
         for bad in [-0.1, 1.0, f64::NAN, f64::INFINITY] {
             assert!(check_drift_factor(bad).is_err(), "{bad}");

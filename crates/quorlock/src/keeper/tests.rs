@@ -128,7 +128,6 @@ async fn a_shorter_extend_asks_for_what_is_left_and_a_release_knows_the_longest(
         "{asked:?}"
     );
     held.extend(of(4_000)).await.unwrap();
-    held.extend(of(2_000)).await.unwrap();
     drop(held.release());
     assert_eq!(scripted[0].last().unwrap().verb(), Verb::Release);
     assert_eq!(scripted[0].last().unwrap().ttl(), 4_000 * MS);
