@@ -81,7 +81,47 @@ kinds! {
     ForeignWrite = "foreign-write",
 }
 
+/// What a kind of fault happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// What passes between a client and a node.
+    Wire,
+    Node,
+    Majority,
+    Client,
+    /// It happens by itself.
+    Worker,
+}
+
 impl Kind {
+    pub(super) fn place(self) -> Place {
+        match self {
+            Self::Delay
+            | Self::LostRequest
+            | Self::LostReply
+            | Self::Duplicate
+            | Self::Disconnect
+            | Self::LateArrival
+            | Self::Partition
+            | Self::OneWayPartition
+            | Self::Hold => Place::Wire,
+            Self::Freeze
+            | Self::CrashEmpty
+            | Self::CrashIntact
+            | Self::CrashRolledBack
+            | Self::ClockJump
+            | Self::ClockRate
+            | Self::ErrorReply
+            | Self::ScriptFlush
+            | Self::ClockBeyondDrift
+            | Self::ForgetfulNode
+            | Self::ForeignWrite => Place::Node,
+            Self::ClientPause | Self::ClientDeath | Self::ClientSuspend => Place::Client,
+            Self::Cancel | Self::GuardDrop => Place::Worker,
+            Self::MajorityWipe => Place::Majority,
+        }
+    }
+
     /// Whether it exists there.
     #[must_use]
     pub fn exists(self, depth: Depth, assumptions: Assumptions) -> bool {

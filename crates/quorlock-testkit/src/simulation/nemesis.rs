@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::census::Counting;
 use super::dice::Dice;
-use super::fault::Kind;
+use super::fault::{Kind, Place};
 use super::field::{Failing, Field, Flow, Memory};
 use super::plan::{Assumptions, Plan};
 use super::record::Record;
@@ -32,6 +32,17 @@ pub(super) struct Nemesis {
     /// How far each node's clock was moved, in milliseconds.
     pub(super) clocks: Arc<std::sync::Mutex<Vec<i64>>>,
 }
+
+/// What a fault strikes.
+#[derive(Clone, Copy)]
+struct Target {
+    client: usize,
+    node: usize,
+    length: Duration,
+}
+
+/// For how long, if it struck; zero for what happens in a moment or stays.
+type Struck = Option<Duration>;
 
 impl Nemesis {
     pub(super) async fn run(self) {
@@ -65,71 +76,85 @@ impl Nemesis {
     }
 
     fn strike(&self, kind: Kind, client: usize, dice: &mut Dice) {
-        let node = dice.below(self.plan.nodes);
-        let length = dice.millis(1, 4_000);
-        let struck = match kind {
+        let at =
+            Target { client, node: dice.below(self.plan.nodes), length: dice.millis(1, 4_000) };
+        let struck = match kind.place() {
+            Place::Wire => self.strike_wire(kind, at, dice),
+            Place::Node => self.strike_node(kind, at, dice),
+            Place::Client => self.strike_client(kind, at, dice),
+            Place::Majority => {
+                (0..=self.plan.nodes / 2).for_each(|node| self.field.wipe(node));
+                Some(Duration::ZERO)
+            }
+            Place::Worker => None,
+        };
+        if let Some(length) = struck {
+            self.counting.struck(kind);
+            let place = match kind.place() {
+                Place::Wire => format!(" between c{client} and n{}", at.node),
+                Place::Node => format!(" of n{}", at.node),
+                Place::Client => format!(" of c{client}"),
+                Place::Majority | Place::Worker => String::new(),
+            };
+            let length = match length.as_millis() {
+                0 => String::new(),
+                millis => format!(" for {millis} ms"),
+            };
+            self.record.note(format!("{kind}{place}{length}"));
+        }
+    }
+
+    fn strike_wire(&self, kind: Kind, at: Target, dice: &mut Dice) -> Struck {
+        match kind {
             Kind::Disconnect => {
-                self.field.disconnect(client, node);
-                true
+                self.field.disconnect(at.client, at.node);
+                Some(Duration::ZERO)
             }
-            Kind::Partition => self.cut(client, node, [Flow::IsLost, Flow::IsLost], length),
-            Kind::OneWayPartition if dice.chance(0.5) => {
-                self.cut(client, node, [Flow::IsLost, Flow::Passes], length)
+            Kind::Partition => self.cut(at, Flow::IsLost, Flow::IsLost),
+            Kind::OneWayPartition if dice.chance(0.5) => self.cut(at, Flow::IsLost, Flow::Passes),
+            Kind::OneWayPartition => self.cut(at, Flow::Passes, Flow::IsLost),
+            Kind::Hold => self.cut(at, Flow::Waits, Flow::Waits),
+            weather => {
+                let struck = self.field.weather(weather, at.client, at.node, at.length);
+                struck.then_some(at.length)
             }
-            Kind::OneWayPartition => self.cut(client, node, [Flow::Passes, Flow::IsLost], length),
-            Kind::Hold => self.cut(client, node, [Flow::Waits, Flow::Waits], length),
-            Kind::Freeze => self.freeze(node, length),
-            Kind::CrashEmpty => self.crash(node, Memory::Empty, length),
-            Kind::CrashIntact => self.crash(node, Memory::Intact, length),
+        }
+    }
+
+    fn strike_node(&self, kind: Kind, at: Target, dice: &mut Dice) -> Struck {
+        let Target { node, length, .. } = at;
+        match kind {
+            Kind::Freeze => return self.freeze(at),
+            Kind::CrashEmpty => return self.crash(at, Memory::Empty),
+            Kind::CrashIntact => return self.crash(at, Memory::Intact),
             Kind::CrashRolledBack => {
-                let changes = 1 + dice.below(4);
-                self.crash(node, Memory::RolledBack(changes), length)
-            }
-            Kind::ClockJump => self.jump(node, dice),
-            Kind::ClockRate => {
-                self.field.set_clock_rate(node, dice.within(0.5, MOST_GAIN));
-                true
+                return self.crash(at, Memory::RolledBack(1 + dice.below(4)));
             }
             Kind::ErrorReply => {
                 self.field.fail(node, Failing::Yes);
                 self.later(length, move |field| field.fail(node, Failing::No));
-                true
+                return Some(length);
             }
-            Kind::ScriptFlush => {
-                self.field.flush_scripts(node);
-                true
-            }
-            Kind::ClientPause => self.pause(client, length, ClockIs::Running),
-            Kind::ClientSuspend => self.pause(client, length, ClockIs::Stopped),
-            Kind::ForeignWrite => self.meddle(node, dice),
-            Kind::ClientDeath => self.kill(client, dice),
-            Kind::MajorityWipe => {
-                (0..=self.plan.nodes / 2).for_each(|node| self.field.wipe(node));
-                true
-            }
+            Kind::ClockJump => return self.jump(node, dice),
+            Kind::ForeignWrite => return self.meddle(node, dice),
+            Kind::ClockRate => self.field.set_clock_rate(node, dice.within(0.5, MOST_GAIN)),
+            Kind::ScriptFlush => self.field.flush_scripts(node),
+            Kind::ForgetfulNode => self.field.wipe(node),
             Kind::ClockBeyondDrift => {
                 self.move_clock(node, dice.millis(1, 60_000), ClockJump::Forward);
                 self.field.set_clock_rate(node, dice.within(1.02, 3.0));
-                true
             }
-            Kind::ForgetfulNode => {
-                self.field.wipe(node);
-                true
-            }
-            weather => self.field.weather(weather, client, node, length),
-        };
-        if struck {
-            self.counting.struck(kind);
-            self.record.note(match kind {
-                Kind::ClientPause | Kind::ClientSuspend | Kind::ClientDeath => {
-                    format!("{kind} of c{client}")
-                }
-                Kind::Partition | Kind::OneWayPartition | Kind::Hold | Kind::Disconnect => {
-                    format!("{kind} between c{client} and n{node}")
-                }
-                Kind::MajorityWipe => format!("{kind}"),
-                _ => format!("{kind} of n{node}"),
-            });
+            _ => return None,
+        }
+        Some(Duration::ZERO)
+    }
+
+    fn strike_client(&self, kind: Kind, at: Target, dice: &mut Dice) -> Struck {
+        match kind {
+            Kind::ClientPause => self.pause(at, ClockIs::Running),
+            Kind::ClientSuspend => self.pause(at, ClockIs::Stopped),
+            Kind::ClientDeath => self.kill(at.client, dice),
+            _ => None,
         }
     }
 
@@ -142,24 +167,26 @@ impl Nemesis {
         }));
     }
 
-    fn cut(&self, client: usize, node: usize, flows: [Flow; 2], length: Duration) -> bool {
-        let [requests, replies] = flows;
+    fn cut(&self, at: Target, requests: Flow, replies: Flow) -> Struck {
+        let Target { client, node, length } = at;
         self.field.cut(client, node, requests, replies);
         self.later(length, move |field| {
             field.cut(client, node, Flow::Passes, Flow::Passes);
         });
-        true
+        Some(length)
     }
 
-    fn freeze(&self, node: usize, length: Duration) -> bool {
+    fn freeze(&self, at: Target) -> Struck {
+        let Target { node, length, .. } = at;
         let struck = self.field.freeze(node);
         self.later(length, move |field| field.thaw(node));
-        struck
+        struck.then_some(length)
     }
 
     /// A node that forgets comes back when that does no harm: at once, if a quorum still holds what it forgot, else
     /// when it would have expired (assumption A1; the published page's "delayed restarts").
-    fn crash(&self, node: usize, memory: Memory, length: Duration) -> bool {
+    fn crash(&self, at: Target, memory: Memory) -> Struck {
+        let Target { node, length, .. } = at;
         let down = match memory {
             Memory::Intact => length,
             _ if self.plan.assumptions == Assumptions::Broken => length,
@@ -172,7 +199,7 @@ impl Nemesis {
         if struck {
             self.later(down, move |field| field.restart(node));
         }
-        struck
+        struck.then_some(down)
     }
 
     /// Until when nobody may learn that this node forgot its keys.
@@ -198,17 +225,17 @@ impl Nemesis {
     }
 
     /// Back by any time; forward, which lets keys expire, only where there are none.
-    fn jump(&self, node: usize, dice: &mut Dice) -> bool {
+    fn jump(&self, node: usize, dice: &mut Dice) -> Struck {
         let by = dice.millis(1, 60_000);
         if dice.chance(0.5) {
             self.move_clock(node, by, ClockJump::Backward);
-            return true;
+            return Some(Duration::ZERO);
         }
         let harmless = self.field.keys(node).is_empty();
         if harmless {
             self.move_clock(node, by, ClockJump::Forward);
         }
-        harmless
+        harmless.then_some(Duration::ZERO)
     }
 
     fn move_clock(&self, node: usize, by: Duration, direction: ClockJump) {
@@ -220,20 +247,21 @@ impl Nemesis {
         self.field.jump_clock(node, by, direction);
     }
 
-    fn meddle(&self, node: usize, dice: &mut Dice) -> bool {
-        let Some(key) = self.field.keys(node).pop() else { return false };
+    fn meddle(&self, node: usize, dice: &mut Dice) -> Struck {
+        let key = self.field.keys(node).pop()?;
         let with = dice.chance(0.5).then(|| dice.millis(1, 2_000));
         self.field.meddle(node, &key.key, with);
-        true
+        Some(Duration::ZERO)
     }
 
-    fn pause(&self, client: usize, length: Duration, clock: ClockIs) -> bool {
+    fn pause(&self, at: Target, clock: ClockIs) -> Struck {
+        let Target { client, length, .. } = at;
         let struck = self.processes[client].pause(clock);
         if struck {
             let nemesis = self.clone();
             self.later(length, move |_| nemesis.resume(client));
         }
-        struck
+        struck.then_some(length)
     }
 
     fn resume(&self, client: usize) {
@@ -244,18 +272,18 @@ impl Nemesis {
     }
 
     /// Never the last one.
-    fn kill(&self, client: usize, dice: &mut Dice) -> bool {
+    fn kill(&self, client: usize, dice: &mut Dice) -> Struck {
         let alive = self.processes.iter().filter(|process| process.phase() != Phase::Dead).count();
         let process = &self.processes[client];
         // A death is for ever, so it is rare.
         if process.phase() == Phase::Dead || alive < 2 || !dice.chance(0.2) {
-            return false;
+            return None;
         }
         let since = process.kill().map(|since| self.record.offset(since));
         self.field.client_died(client);
         let workers = (0..self.plan.workers).map(|number| worker_name(client, number));
         self.record.died(client, workers, since);
-        true
+        Some(Duration::ZERO)
     }
 
     /// Ends every fault. Clocks show again what they would have shown.
