@@ -128,6 +128,7 @@ async fn a_shorter_extend_asks_for_what_is_left_and_a_release_knows_the_longest(
         "{asked:?}"
     );
     held.extend(of(4_000)).await.unwrap();
+    assert_eq!(scripted[0].last().unwrap().ttl(), 4_000 * MS);
     drop(held.release());
     assert_eq!(scripted[0].last().unwrap().verb(), Verb::Release);
     assert_eq!(scripted[0].last().unwrap().ttl(), 4_000 * MS);
