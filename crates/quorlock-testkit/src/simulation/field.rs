@@ -56,6 +56,8 @@ pub(crate) trait Field: Send + Sync {
     /// Says whether it was up.
     fn crash(&self, node: usize, memory: Memory) -> bool;
     fn restart(&self, node: usize);
+    /// Whether it crashed and has not been restarted.
+    fn is_down(&self, node: usize) -> bool;
     /// Forgets all keys without a restart.
     fn wipe(&self, node: usize);
     /// Somebody else overwrites this key for so long, or deletes it.

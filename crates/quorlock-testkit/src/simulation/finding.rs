@@ -30,6 +30,43 @@ pub enum Finding {
         /// When.
         at: Duration,
     },
+    /// A lease was valid for longer than a quorum of nodes was sure to hold it (G1): seen by asking the nodes, when it
+    /// was granted or extended.
+    Unbacked {
+        /// Who held it.
+        worker: String,
+        /// What.
+        resource: String,
+        /// When.
+        at: Duration,
+        /// For how long it was valid then.
+        needed: Duration,
+        /// How many nodes hold it for as long.
+        nodes: usize,
+    },
+    /// A guard was valid after it had said "lost" (G6).
+    ValidAgain {
+        /// Whose.
+        worker: String,
+        /// When.
+        at: Duration,
+    },
+    /// A guard was valid for longer than its maximum hold time (G5).
+    HeldTooLong {
+        /// Whose.
+        worker: String,
+        /// When.
+        at: Duration,
+        /// How far beyond it the deadline was.
+        by: Duration,
+    },
+    /// A guard said that its majority is gone, and it was not (G8).
+    NotGone {
+        /// Whose.
+        worker: String,
+        /// When.
+        at: Duration,
+    },
     /// A call took longer than its bound (G7).
     Overdue {
         /// Who called.
@@ -103,6 +140,10 @@ impl Finding {
             Self::History(Violation::Malformed { .. }) => "history without sense",
             Self::TwoValid { .. } => "two valid guards",
             Self::NotValid { .. } => "guard not valid",
+            Self::Unbacked { .. } => "lease not backed",
+            Self::ValidAgain { .. } => "lost and valid again",
+            Self::HeldTooLong { .. } => "held too long",
+            Self::NotGone { .. } => "majority not gone",
             Self::Overdue { .. } => "call overdue",
             Self::Unavailable { .. } => "lock not available",
             Self::Undrained { .. } => "close not confirmed",
@@ -133,7 +174,12 @@ impl Finding {
                 Violation::Malformed { event, .. } => vec![event.inv],
                 Violation::Unavailable { .. } | Violation::Residue(_) => Vec::new(),
             },
-            Self::TwoValid { at, .. } | Self::NotValid { at, .. } => vec![*at],
+            Self::TwoValid { at, .. }
+            | Self::NotValid { at, .. }
+            | Self::Unbacked { at, .. }
+            | Self::ValidAgain { at, .. }
+            | Self::HeldTooLong { at, .. }
+            | Self::NotGone { at, .. } => vec![*at],
             Self::Overdue { at, took, .. } => vec![*at, *at + *took],
             Self::Unavailable { .. }
             | Self::Undrained { .. }
@@ -154,6 +200,28 @@ impl fmt::Display for Finding {
             }
             Self::NotValid { worker, at } => {
                 write!(f, "{worker} was given a guard at {at:?} that was not valid any more")
+            }
+            Self::Unbacked { worker, resource, at, needed, nodes } => {
+                write!(
+                    f,
+                    "the lease of {worker} on {resource} at {at:?} is valid for {needed:?}, and only "
+                )?;
+                write!(f, "{nodes} nodes hold it for as long")
+            }
+            Self::ValidAgain { worker, at } => {
+                write!(f, "the guard of {worker} was lost, and is valid at {at:?}")
+            }
+            Self::HeldTooLong { worker, at, by } => {
+                write!(
+                    f,
+                    "the guard of {worker} is valid at {at:?} until {by:?} after its maximum hold time"
+                )
+            }
+            Self::NotGone { worker, at } => {
+                write!(
+                    f,
+                    "{worker} heard at {at:?} that its majority is gone, and a quorum holds its lock"
+                )
             }
             Self::Overdue { worker, call, at, took, bound } => {
                 write!(f, "{call} of {worker} at {at:?} took {took:?}, its bound is {bound:?}")

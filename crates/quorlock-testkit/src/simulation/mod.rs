@@ -3,6 +3,7 @@
 //!
 //! The same [`Plan`] gives the same history, byte for byte. `simulate`, the program, runs many and replays one.
 
+mod backing;
 mod census;
 mod dice;
 mod fault;

@@ -20,7 +20,7 @@ use crate::proxy::wire::lock;
 /// For an operation to strike at.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// The most that a node's clock may gain: the library's default drift, without the milliseconds that are for rounding.
-const MOST_GAIN: f64 = 1.01;
+pub(super) const MOST_GAIN: f64 = 1.01;
 
 #[derive(Clone)]
 pub(super) struct Nemesis {

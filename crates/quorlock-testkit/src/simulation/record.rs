@@ -2,12 +2,13 @@
 //! themselves. Both on virtual time.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use quorlock::{Event, Guard, Observer};
 use tokio::time::Instant;
 
+use super::backing::Backing;
 use super::finding::Finding;
 use super::tasks::Process;
 use crate::history::{History, Recorder};
@@ -18,6 +19,8 @@ use crate::proxy::wire::lock;
 pub(crate) struct Record {
     begun: Instant,
     inner: Arc<Mutex<Inner>>,
+    /// Unless the assumptions are broken.
+    backing: Arc<OnceLock<Backing>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +46,8 @@ struct Held {
     client: usize,
     process: Process,
     resources: Vec<String>,
+    /// What its tokens begin with.
+    owner: String,
     /// Of the acquisitions in the history, one for each resource.
     attempts: Vec<u64>,
     recorder: Recorder,
@@ -51,7 +56,7 @@ struct Held {
 
 impl Record {
     pub(crate) fn begin() -> Self {
-        Self { begun: Instant::now(), inner: Arc::default() }
+        Self { begun: Instant::now(), inner: Arc::default(), backing: Arc::default() }
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -65,6 +70,36 @@ impl Record {
     /// An instant of a client's clock, on the time of the history.
     pub(crate) fn time(&self, instant: std::time::Instant, process: &Process) -> Duration {
         Instant::from_std(instant).saturating_duration_since(self.begun) + process.suspended_for()
+    }
+
+    /// From now on the nodes are asked, too.
+    pub(crate) fn watch(&self, backing: Backing) {
+        drop(self.backing.set(backing));
+    }
+
+    /// The oracle: a lease is backed by a quorum of the nodes until its deadline, when it is granted and whenever it is
+    /// extended.
+    fn ask_nodes(&self, worker: &str) {
+        let held = lock(&self.inner).held.get(worker).cloned();
+        let Some(held) = held.filter(|held| held.guard.is_valid()) else { return };
+        let needed = held.guard.valid_for();
+        for resource in &held.resources {
+            if let Some(nodes) = self.is_short(resource, &held.owner, needed) {
+                let (worker, resource, at) = (worker.to_owned(), resource.clone(), self.now());
+                self.found(Finding::Unbacked { worker, resource, at, needed, nodes });
+            }
+        }
+    }
+
+    /// See [`Backing::is_short`].
+    pub(crate) fn is_short(&self, resource: &str, owner: &str, needed: Duration) -> Option<usize> {
+        self.backing.get().and_then(|backing| backing.is_short(resource, owner, needed))
+    }
+
+    /// Whether a quorum is known to hold `resource` for `owner` now.
+    pub(crate) fn is_backed(&self, resource: &str, owner: &str) -> bool {
+        let backing = self.backing.get();
+        backing.is_some_and(|backing| backing.is_short(resource, owner, Duration::ZERO).is_none())
     }
 
     pub(crate) fn push(&self, event: crate::history::Event) {
@@ -83,7 +118,7 @@ impl Record {
     /// A worker holds `guard` from now on.
     pub(crate) fn hold(
         &self,
-        (client, process): (usize, &Process),
+        (client, process, owner): (usize, &Process, String),
         worker: &str,
         recorder: &Recorder,
         attempts: &[u64],
@@ -92,6 +127,7 @@ impl Record {
         let held = Held {
             client,
             process: process.clone(),
+            owner,
             resources: guard.resources().names().map(str::to_owned).collect(),
             attempts: attempts.to_vec(),
             recorder: recorder.clone(),
@@ -99,6 +135,7 @@ impl Record {
         };
         lock(&self.inner).held.insert(worker.to_owned(), held);
         self.ask_guards(worker);
+        self.ask_nodes(worker);
     }
 
     /// It does so no more, or its process is gone.
@@ -148,7 +185,10 @@ impl Record {
                 }
             }
         }
-        extended.iter().for_each(|worker| self.ask_guards(worker));
+        for worker in &extended {
+            self.ask_guards(worker);
+            self.ask_nodes(worker);
+        }
     }
 
     /// The clock of a client stood still from `since` until now, and with it what it thinks of its deadlines.

@@ -8,6 +8,7 @@ use quorlock::Redlock;
 use tokio::runtime;
 use tokio::time::{sleep, timeout};
 
+use super::backing::Backing;
 use super::census::{Census, Counting};
 use super::fault::Kind;
 use super::field::Field;
@@ -73,6 +74,9 @@ impl Stage {
             Depth::Node => Arc::new(Seam::start(plan, &counting)),
             Depth::Wire => Arc::new(WireField::start(plan, &counting)),
         };
+        if plan.assumptions == Assumptions::Kept {
+            record.watch(Backing::new(&field, plan.nodes));
+        }
         let processes: Vec<Process> = (0..plan.clients).map(|_| Process::default()).collect();
         let nemesis = Nemesis {
             plan: Arc::clone(plan),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorlock::{Error, Guard, LostReason, Redlock};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::census::Counting;
 use super::fault::Kind;
@@ -37,6 +37,8 @@ struct Hold {
     guard: Arc<Guard>,
     attempts: Vec<u64>,
     limit: Duration,
+    /// The end of the maximum hold time, on the clock of the process.
+    longest: Option<Duration>,
 }
 
 impl Worker {
@@ -85,9 +87,12 @@ impl Worker {
             self.record.push(event.granted(ret, deadline, None));
         }
         let guard = Arc::new(guard);
-        let holder = (self.client, &self.process);
+        let holder = (self.client, &self.process, self.redlock.client().to_string());
         self.record.hold(holder, &self.name, recorder, &attempts, &guard);
-        Some(Hold { guard, attempts, limit })
+        let longest = wish.max_hold.map(|max| ret + max - self.process.suspended_for());
+        let hold = Hold { guard, attempts, limit, longest };
+        self.look(&hold);
+        Some(hold)
     }
 
     async fn ask(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
@@ -125,6 +130,7 @@ impl Worker {
                 if let Act::Extend(ttl, cancel) = *act {
                     self.extend(hold, ttl, cancel).await;
                 }
+                self.look(hold);
             }
         });
         tokio::select! {
@@ -141,11 +147,44 @@ impl Worker {
                     self.record.push(recorder.lost(*attempt, now, lag));
                 }
                 // Not everybody stops at once.
+                self.look_at_loss(hold, reason);
                 if wish.carries_on {
                     acts.await;
+                    self.look_at_validity(hold);
                 }
             }
             () = &mut acts => {}
+        }
+    }
+
+    /// No extend moves the deadline beyond the maximum hold time.
+    fn look(&self, hold: &Hold) {
+        let (Some(longest), Some(until)) = (hold.longest, hold.guard.valid_until()) else { return };
+        let by = self.record.offset(Instant::from_std(until)).saturating_sub(longest);
+        if !by.is_zero() {
+            let worker = self.name.clone();
+            self.record.found(Finding::HeldTooLong { worker, at: self.record.now(), by });
+        }
+    }
+
+    /// What was lost is lost for good.
+    fn look_at_validity(&self, hold: &Hold) {
+        if hold.guard.is_valid() {
+            let (worker, at) = (self.name.clone(), self.record.now());
+            self.record.found(Finding::ValidAgain { worker, at });
+        }
+    }
+
+    /// It is lost for the reason that is said.
+    fn look_at_loss(&self, hold: &Hold, reason: LostReason) {
+        self.look_at_validity(hold);
+        if reason == LostReason::MajorityGone {
+            let (worker, at) = (self.name.clone(), self.record.now());
+            let owner = self.redlock.client().to_string();
+            let mut resources = hold.guard.resources().names();
+            if resources.all(|resource| self.record.is_backed(resource, &owner)) {
+                self.record.found(Finding::NotGone { worker, at });
+            }
         }
     }
 
@@ -168,7 +207,7 @@ impl Worker {
     }
 
     async fn end(&self, wish: &Wish, recorder: &Recorder, hold: Hold) {
-        let Hold { guard, attempts, limit } = hold;
+        let Hold { guard, attempts, limit, .. } = hold;
         self.record.let_go(&self.name);
         let now = self.record.now();
         let begun: Vec<Event> =

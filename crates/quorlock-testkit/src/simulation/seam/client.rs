@@ -117,8 +117,13 @@ impl Network {
     }
 
     pub(super) fn resumed(&mut self, client: usize) {
+        // Either the process hears first what came in while it was paused, or it first looks at its clock.
+        let hears = self.dice.chance(0.5);
         for event in std::mem::take(&mut self.parked[client]) {
-            self.after(Duration::ZERO, event);
+            match hears {
+                true => self.happen(event),
+                false => self.after(Duration::ZERO, event),
+            }
         }
     }
 

@@ -205,6 +205,10 @@ impl Field for Seam {
         });
     }
 
+    fn is_down(&self, node: usize) -> bool {
+        self.with(|network| network.servers[node].state == State::Down)
+    }
+
     fn wipe(&self, node: usize) {
         self.with(|network| network.servers[node].model.clear());
     }

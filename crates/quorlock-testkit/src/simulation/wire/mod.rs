@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quorlock::{Builder, Redlock};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use self::route::{Route, Spell};
 use super::census::Counting;
@@ -21,6 +21,7 @@ use crate::embedded::{ClockJump, EmbeddedNode, PipeNet};
 use crate::proxy::Direction;
 use crate::proxy::wire::lock;
 
+const MS: Duration = Duration::from_millis(1);
 /// What servers say that are up and do nothing with keys.
 const ERRORS: [&str; 6] = [
     "OOM command not allowed when used memory > 'maxmemory'.",
@@ -77,6 +78,30 @@ impl WireField {
 
     fn route(&self, client: usize, node: usize) -> &Route {
         &self.routes[client][node]
+    }
+
+    /// What is sent on the connections of now, for a while, arrives much later: most likely when they have been replaced,
+    /// because their client gives them up or sees them break.
+    fn delay_open_links(&self, route: &Route, length: Duration) -> bool {
+        let struck = route.relay().delay_open_links();
+        let (deliver, hang_up, breaks) = {
+            let dice = &mut *lock(&self.dice);
+            (dice.millis(200, 8_000), dice.millis(0, 20), dice.chance(0.7))
+        };
+        let relay = route.relay().clone();
+        later(deliver, move || relay.deliver());
+        if breaks {
+            let relay = route.relay().clone();
+            drop(tokio::spawn(async move {
+                let (sent, end) = (relay.requests(), Instant::now() + length);
+                while relay.requests() == sent && Instant::now() < end {
+                    sleep(MS).await;
+                }
+                sleep(hang_up).await;
+                relay.hang_up();
+            }));
+        }
+        struck
     }
 }
 
@@ -146,6 +171,10 @@ impl Field for WireField {
         self.nodes[node].restart().expect("a node without a port needs none");
     }
 
+    fn is_down(&self, node: usize) -> bool {
+        !self.nodes[node].is_up()
+    }
+
     fn wipe(&self, node: usize) {
         self.nodes[node].wipe();
     }
@@ -199,21 +228,14 @@ impl Field for WireField {
         if route.relay().connections() == 0 {
             return false;
         }
-        let dice = &mut *lock(&self.dice);
-        let (spell, length) = match kind {
-            Kind::Delay => (Spell::Delay(dice.millis(5, 800)), length),
-            Kind::LostRequest => (Spell::Loss(Direction::Requests), dice.millis(1, 200)),
-            Kind::LostReply => (Spell::Loss(Direction::Replies), dice.millis(1, 200)),
-            Kind::LateArrival => {
-                let relay = route.relay().clone();
-                let struck = relay.delay_open_links();
-                later(dice.millis(50, 4_000), move || relay.deliver());
-                return struck;
-            }
+        let spell = match kind {
+            Kind::Delay => Spell::Delay(lock(&self.dice).millis(5, 800)),
+            Kind::LostRequest => Spell::Loss(Direction::Requests),
+            Kind::LostReply => Spell::Loss(Direction::Replies),
+            Kind::LateArrival => return self.delay_open_links(route, length),
             _ => return false,
         };
-        let end = route.begin(spell);
-        later(length, end);
+        later(length, route.begin(spell));
         true
     }
 
