@@ -18,10 +18,12 @@ use super::field::{Failing, Field, Flow, Key, Memory};
 use super::plan::Plan;
 use super::tasks::Process;
 use crate::embedded::{ClockJump, EmbeddedNode, PipeNet};
-use crate::proxy::Direction;
 use crate::proxy::wire::lock;
+use crate::proxy::{Direction, Relay};
 
 const MS: Duration = Duration::from_millis(1);
+/// The longest that anything takes on a wire that nothing happens to any more.
+const ALL_ARRIVED: Duration = Duration::from_secs(1);
 /// What servers say that are up and do nothing with keys.
 const ERRORS: [&str; 6] = [
     "OOM command not allowed when used memory > 'maxmemory'.",
@@ -239,13 +241,15 @@ impl Field for WireField {
         true
     }
 
+    /// Where an old connection could not be killed, the library releases what it may have brought when its TTL is over,
+    /// or on the next connection: too late for the end of a simulation, but for the second.
     fn calm(&self) {
         self.routes.iter().flatten().for_each(Route::clear_up);
         for (node, embedded) in self.nodes.iter().enumerate() {
-            // Where an old connection cannot be killed, what it may bring is released when its TTL is over: too late for
-            // the end of a simulation.
             if embedded.refuse_kill(false) {
-                self.routes.iter().for_each(|routes| routes[node].relay().reset());
+                let relays = self.routes.iter().map(|routes| routes[node].relay().clone());
+                let relays: Vec<_> = relays.collect();
+                later(ALL_ARRIVED, move || relays.iter().for_each(Relay::reset));
             }
         }
     }
