@@ -149,6 +149,13 @@ mod tests {
     }
 
     #[test]
+    fn what_the_platform_cannot_say_is_about_a_century_away() {
+        let year = Duration::from_secs(365 * 24 * 3600);
+        let (now, far) = (some_instant(), later(some_instant(), Duration::MAX));
+        assert!(far > now + 99 * year && far < now + 101 * year);
+    }
+
+    #[test]
     fn a_loss_is_told_by_the_promised_margin_before_the_deadline() {
         let deadline = some_instant() + Duration::from_secs(3_600);
         let margin = |ms| deadline - millis(ms).notice(deadline);

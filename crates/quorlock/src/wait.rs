@@ -146,9 +146,12 @@ mod tests {
     fn the_pace_follows_what_is_measured() {
         let pace = Pace::default();
         assert_eq!(pace.measured(), Duration::ZERO);
-        pace.note(MS);
-        assert_eq!(pace.measured(), MS);
-        (0..100).for_each(|_| pace.note(9 * MS));
-        assert!(pace.measured() > 8 * MS);
+        pace.note(8 * MS);
+        assert_eq!(pace.measured(), 8 * MS);
+        // An eighth of the way to what is measured now.
+        pace.note(16 * MS);
+        assert_eq!(pace.measured(), 9 * MS);
+        (0..100).for_each(|_| pace.note(90 * MS));
+        assert!(pace.measured() > 80 * MS);
     }
 }

@@ -22,6 +22,8 @@ use crate::proxy::wire::lock;
 use crate::proxy::{Direction, Relay};
 
 const MS: Duration = Duration::from_millis(1);
+/// For a request to come that can be late.
+const LULL: Duration = Duration::from_millis(300);
 /// The longest that anything takes on a wire that nothing happens to any more.
 const ALL_ARRIVED: Duration = Duration::from_secs(1);
 /// What servers say that are up and do nothing with keys.
@@ -95,7 +97,7 @@ impl WireField {
         if breaks {
             let relay = route.relay().clone();
             drop(tokio::spawn(async move {
-                let (sent, end) = (relay.requests(), Instant::now() + length);
+                let (sent, end) = (relay.requests(), Instant::now() + length.max(LULL));
                 while relay.requests() == sent && Instant::now() < end {
                     sleep(MS).await;
                 }
@@ -246,11 +248,14 @@ impl Field for WireField {
     fn calm(&self) {
         self.routes.iter().flatten().for_each(Route::clear_up);
         for (node, embedded) in self.nodes.iter().enumerate() {
-            if embedded.refuse_kill(false) {
-                let relays = self.routes.iter().map(|routes| routes[node].relay().clone());
-                let relays: Vec<_> = relays.collect();
-                later(ALL_ARRIVED, move || relays.iter().for_each(Relay::reset));
-            }
+            let embedded = embedded.clone();
+            let relays = self.routes.iter().map(|routes| routes[node].relay().clone());
+            let relays: Vec<_> = relays.collect();
+            later(ALL_ARRIVED, move || {
+                if embedded.refuse_kill(false) {
+                    relays.iter().for_each(Relay::reset);
+                }
+            });
         }
     }
 
