@@ -205,7 +205,9 @@ impl Shared {
         let again_after = match reply {
             Reply::Released { .. } => match link {
                 Link::Up(session)
-                    if session.number == number && session.may_set_late(release, now) =>
+                    if session.number == number
+                        && session.may_set_late(release, now)
+                        && ledger.contains(owed) =>
                 {
                     ledger.renew(owed, now);
                     release.ttl.saturating_add(SLACK)
@@ -227,10 +229,27 @@ impl Shared {
         drop(state);
         let (node, release) = (Arc::clone(self), Arc::clone(release));
         self.spawner.spawn(Box::pin(async move {
-            node.sleep(again_after).await;
-            if let Put::Queued(sent) = node.put(&release, Form::Hash, Some(owed)) {
+            if node.stays_owed(owed, again_after).await
+                && let Put::Queued(sent) = node.put(&release, Form::Hash, Some(owed))
+            {
                 node.hear(&release, sent).await;
             }
         }));
+    }
+
+    /// Whether a release is still owed after `span`. Ends sooner if it is not: a later connection may have paid it.
+    async fn stays_owed(&self, number: u64, span: Duration) -> bool {
+        let end = later(self.clock.now(), span);
+        loop {
+            let paid = self.paid.notified();
+            if !lock(&self.state).owed.contains(number) {
+                return false;
+            }
+            tokio::select! {
+                biased;
+                () = paid => {}
+                () = self.clock.sleep_until(end) => return true,
+            }
+        }
     }
 }

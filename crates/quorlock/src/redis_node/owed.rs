@@ -51,6 +51,11 @@ impl Owed {
         }
     }
 
+    /// Whether it is still owed.
+    pub(super) fn contains(&self, number: u64) -> bool {
+        self.entries.contains_key(&number)
+    }
+
     /// Whether it is still owed and its keys may still be there.
     pub(super) fn is_live(&self, number: u64, now: Instant) -> bool {
         self.entries.get(&number).is_some_and(|entry| entry.expires > now)
