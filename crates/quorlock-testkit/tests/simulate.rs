@@ -50,7 +50,7 @@ fn the_number_of_jobs_changes_nothing_at_the_node_seam() {
 
 #[test]
 fn the_number_of_jobs_changes_nothing_on_the_wire() {
-    accepts_and_repeats(Depth::Wire, "0..4");
+    accepts_and_repeats(Depth::Wire, "0..12");
 }
 
 #[test]

@@ -52,6 +52,17 @@ impl EmbeddedNode {
         self.with(|server| server.changes = Some(Changes::default()));
     }
 
+    /// From now on keeps what [`touched_others`](Self::touched_others) tells.
+    pub(crate) fn watch_others(&self) {
+        self.with(|server| server.touched_others = Some(Vec::new()));
+    }
+
+    /// Keys that clients changed or deleted although their command did not name what they held, if that was
+    /// [watched](Self::watch_others).
+    pub(crate) fn touched_others(&self) -> Vec<String> {
+        self.with(|server| server.touched_others.clone().unwrap_or_default())
+    }
+
     /// Ends the process; what the last `changes` commands changed is lost, of those that were
     /// [remembered](Self::remember_changes). Returns the keys that came back by it, or are what they were before, with
     /// their texts.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::changes::Changes;
 use super::clock::NodeClock;
 use super::command::{Command, Run};
-use super::keyspace::Keyspace;
+use super::keyspace::{Entry, Keyspace, Value};
 use super::reply::Reply;
 use super::script::Scripts;
 use super::session::Session;
@@ -25,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) keyspace: Keyspace,
     /// Kept only where somebody asked for it: it costs a copy of all keys per command.
     pub(crate) changes: Option<Changes>,
+    /// Keys that a client changed or deleted although its command did not name what they held; kept where it was asked for.
+    pub(crate) touched_others: Option<Vec<String>>,
     pub(crate) scripts: Scripts,
     pub(crate) clients: BTreeMap<Key, Client>,
     pub(crate) port: Option<Port>,
@@ -73,6 +75,7 @@ impl Server {
             clock,
             keyspace: Keyspace::default(),
             changes: None,
+            touched_others: None,
             scripts: Scripts::default(),
             clients: BTreeMap::new(),
             port: None,
@@ -191,7 +194,9 @@ impl Server {
         if session.leaving {
             return;
         }
+        let watched = self.keys_of_others(&session, args);
         let reply = self.execute_noting(&mut session, args);
+        self.note_touched(&session, watched);
         let delay = self.delay;
         let Some(client) = self.clients.get_mut(&key) else { return };
         client.answer(reply.encode(session.protocol), delay);
@@ -200,6 +205,28 @@ impl Server {
         self.tally.answered += 1;
         if leaving {
             self.finish(key);
+        }
+    }
+
+    /// The keys among the arguments that hold a text which is not.
+    fn keys_of_others(&mut self, session: &Session, args: &Args) -> Vec<(Vec<u8>, Entry)> {
+        if self.touched_others.is_none() || session.observer {
+            return Vec::new();
+        }
+        let mut view = self.view(session.db);
+        let keys = args.iter().filter_map(|key| Some((key.clone(), view.entry(key)?.clone())));
+        let is_named =
+            |entry: &Entry| matches!(&entry.value, Value::Text(text) if args.contains(text));
+        keys.filter(|(_, entry)| !is_named(entry)).collect()
+    }
+
+    fn note_touched(&mut self, session: &Session, watched: Vec<(Vec<u8>, Entry)>) {
+        for (key, before) in watched {
+            if self.view(session.db).entry(&key).as_deref() != Some(&before)
+                && let Some(touched) = &mut self.touched_others
+            {
+                touched.push(lossy(&key));
+            }
         }
     }
 

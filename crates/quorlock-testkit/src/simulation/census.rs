@@ -44,6 +44,13 @@ impl Census {
     }
 }
 
+/// Whose operations a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    Client(usize),
+    All,
+}
+
 /// The counts of a simulation under way.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counting(Arc<Shared>);
@@ -58,17 +65,27 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Counts {
     census: Census,
-    in_flight: u64,
+    /// By client.
+    in_flight: BTreeMap<usize, u64>,
     /// Which client began the latest operation.
     latest: usize,
 }
 
 impl Counting {
-    pub(crate) fn struck(&self, kind: Kind) {
+    /// In flight is what the struck client does, or, where all are struck, what any does.
+    pub(crate) fn struck(&self, kind: Kind, whom: Whom) {
         let Counts { census, in_flight, .. } = &mut *lock(&self.0.counts);
         let struck = census.faults.entry(kind).or_default();
         struck.times += 1;
-        struck.in_flight += u64::from(*in_flight > 0);
+        struck.in_flight += u64::from(match whom {
+            Whom::Client(client) => in_flight.contains_key(&client),
+            Whom::All => !in_flight.is_empty(),
+        });
+    }
+
+    /// What a dead process had in flight is so no more.
+    pub(crate) fn died(&self, client: usize) {
+        lock(&self.0.counts).in_flight.remove(&client);
     }
 
     pub(crate) fn ended(&self, outcome: &'static str) {
@@ -79,11 +96,11 @@ impl Counting {
     pub(crate) fn operation(&self, client: usize) -> InFlight {
         let mut counts = lock(&self.0.counts);
         counts.census.operations += 1;
-        counts.in_flight += 1;
+        *counts.in_flight.entry(client).or_default() += 1;
         counts.latest = client;
         drop(counts);
         self.0.begins.notify_waiters();
-        InFlight(self.clone())
+        InFlight { counting: self.clone(), client }
     }
 
     /// Waits until an operation begins, and says whose.
@@ -98,10 +115,19 @@ impl Counting {
 }
 
 #[derive(Debug)]
-pub(crate) struct InFlight(Counting);
+pub(crate) struct InFlight {
+    counting: Counting,
+    client: usize,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        lock(&self.0.0.counts).in_flight -= 1;
+        let mut counts = lock(&self.counting.0.counts);
+        if let Some(operations) = counts.in_flight.get_mut(&self.client) {
+            *operations -= 1;
+            if *operations == 0 {
+                counts.in_flight.remove(&self.client);
+            }
+        }
     }
 }

@@ -137,6 +137,14 @@ impl Kind {
         }
     }
 
+    /// Whether exclusion may break after it. (A crash that forgets does so only where nobody waits for what it forgot.)
+    pub(super) fn breaks_assumptions(self) -> bool {
+        match self {
+            Self::CrashEmpty | Self::CrashRolledBack => true,
+            other => !other.exists(Depth::Wire, Assumptions::Kept) && other != Self::Duplicate,
+        }
+    }
+
     /// Those that exist there.
     pub fn all(depth: Depth, assumptions: Assumptions) -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(move |kind| kind.exists(depth, assumptions))

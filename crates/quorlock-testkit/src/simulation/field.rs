@@ -64,14 +64,18 @@ pub(crate) trait Field: Send + Sync {
     fn meddle(&self, node: usize, key: &str, with: Option<Duration>);
     fn jump_clock(&self, node: usize, by: Duration, direction: ClockJump);
     fn set_clock_rate(&self, node: usize, rate: f64);
+    /// From now on nothing expires, unless only its expiry is promised.
+    fn stop_clock(&self, node: usize) {
+        self.set_clock_rate(node, 0.0);
+    }
     /// Whether it answers commands that touch keys with an error, without running them.
     fn fail(&self, node: usize, failing: Failing);
     fn flush_scripts(&self, node: usize);
 
     /// What becomes of requests and of replies from now on.
     fn cut(&self, client: usize, node: usize, requests: Flow, replies: Flow);
-    /// Breaks the connection, if there is one.
-    fn disconnect(&self, client: usize, node: usize);
+    /// Breaks the connection. Says whether there was one.
+    fn disconnect(&self, client: usize, node: usize) -> bool;
 
     /// Whether what happens to single messages is done by [`weather`](Self::weather), and not drawn for each.
     fn has_weather(&self) -> bool {
@@ -87,6 +91,10 @@ pub(crate) trait Field: Send + Sync {
 
     /// The lock keys that are live on a node, whether it is up or not.
     fn keys(&self, node: usize) -> Vec<Key>;
+    /// Keys that a client changed or deleted although they held something that its command did not name.
+    fn touched_others(&self, _node: usize) -> Vec<String> {
+        Vec::new()
+    }
     /// Whether no promise is broken by this key being there: a duplicate or a crash brought it back.
     fn is_excused(&self, node: usize, key: &Key) -> bool;
 }

@@ -60,6 +60,31 @@ pub enum Finding {
         /// How far beyond it the deadline was.
         by: Duration,
     },
+    /// A command changed or deleted a key that held something else than its token (G6): seen by the node.
+    Touched {
+        /// Which node.
+        node: usize,
+        /// The key.
+        key: String,
+    },
+    /// A call did not tell what is true, or what is promised of it (G8).
+    Untrue {
+        /// Who called.
+        worker: String,
+        /// What was told, and what is.
+        what: String,
+        /// When.
+        at: Duration,
+    },
+    /// A loss was told, before the deadline, and with less notice than is promised (G5).
+    ShortNotice {
+        /// Who was told.
+        worker: String,
+        /// When.
+        at: Duration,
+        /// By how much it came too late.
+        by: Duration,
+    },
     /// A guard said that its majority is gone, and it was not (G8).
     NotGone {
         /// Whose.
@@ -144,6 +169,9 @@ impl Finding {
             Self::ValidAgain { .. } => "lost and valid again",
             Self::HeldTooLong { .. } => "held too long",
             Self::NotGone { .. } => "majority not gone",
+            Self::Touched { .. } => "another's key touched",
+            Self::Untrue { .. } => "told what is not true",
+            Self::ShortNotice { .. } => "notice too short",
             Self::Overdue { .. } => "call overdue",
             Self::Unavailable { .. } => "lock not available",
             Self::Undrained { .. } => "close not confirmed",
@@ -179,9 +207,12 @@ impl Finding {
             | Self::Unbacked { at, .. }
             | Self::ValidAgain { at, .. }
             | Self::HeldTooLong { at, .. }
-            | Self::NotGone { at, .. } => vec![*at],
+            | Self::NotGone { at, .. }
+            | Self::Untrue { at, .. }
+            | Self::ShortNotice { at, .. } => vec![*at],
             Self::Overdue { at, took, .. } => vec![*at, *at + *took],
-            Self::Unavailable { .. }
+            Self::Touched { .. }
+            | Self::Unavailable { .. }
             | Self::Undrained { .. }
             | Self::TasksLeft { .. }
             | Self::Panic { .. }
@@ -222,6 +253,13 @@ impl fmt::Display for Finding {
                     f,
                     "{worker} heard at {at:?} that its majority is gone, and a quorum holds its lock"
                 )
+            }
+            Self::Touched { node, key } => {
+                write!(f, "a command touched {key} on n{node}, which was another's")
+            }
+            Self::Untrue { worker, what, at } => write!(f, "{worker} at {at:?}: {what}"),
+            Self::ShortNotice { worker, at, by } => {
+                write!(f, "{worker} was told of a loss at {at:?}, {by:?} too late for its notice")
             }
             Self::Overdue { worker, call, at, took, bound } => {
                 write!(f, "{call} of {worker} at {at:?} took {took:?}, its bound is {bound:?}")

@@ -18,6 +18,7 @@ mod seam;
 mod shrink;
 mod tasks;
 mod timeline;
+mod truth;
 mod wire;
 mod wish;
 mod worker;

@@ -1,12 +1,13 @@
 //! Draws faults and does them, one after the other and several at a time, until it is told to heal. Within the assumptions
 //! of the promises it keeps to their rules: what a node may forget, and how far its clock may run off.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::census::Counting;
+use super::census::{Counting, Whom};
 use super::dice::Dice;
 use super::fault::{Kind, Place};
 use super::field::{Failing, Field, Flow, Memory};
@@ -29,8 +30,25 @@ pub(super) struct Nemesis {
     pub(super) processes: Vec<Process>,
     pub(super) record: Record,
     pub(super) counting: Counting,
+    pub(super) marks: Arc<Mutex<Marks>>,
+}
+
+/// What it has to remember.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
     /// How far each node's clock was moved, in milliseconds.
-    pub(super) clocks: Arc<std::sync::Mutex<Vec<i64>>>,
+    moved: BTreeMap<usize, i64>,
+    /// How often each lasting fault has struck at each place: the end of one is not the end of the next.
+    turns: BTreeMap<(Lasting, usize, usize), u64>,
+    /// When an assumption was broken first.
+    broken_at: Option<Duration>,
+}
+
+/// A fault that lasts, and that another of its kind at the same place prolongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lasting {
+    Cut,
+    ErrorReply,
 }
 
 /// What a fault strikes.
@@ -42,7 +60,7 @@ struct Target {
 }
 
 /// For how long, if it struck; zero for what happens in a moment or stays.
-type Struck = Option<Duration>;
+type Length = Option<Duration>;
 
 impl Nemesis {
     pub(super) async fn run(self) {
@@ -83,13 +101,23 @@ impl Nemesis {
             Place::Node => self.strike_node(kind, at, dice),
             Place::Client => self.strike_client(kind, at, dice),
             Place::Majority => {
-                (0..=self.plan.nodes / 2).for_each(|node| self.field.wipe(node));
-                Some(Duration::ZERO)
+                let wiped = (0..=self.plan.nodes / 2).filter(|node| self.wipe(*node)).count();
+                (wiped > 0).then_some(Duration::ZERO)
             }
             Place::Worker => None,
         };
         if let Some(length) = struck {
-            self.counting.struck(kind);
+            let whom = match kind.place() {
+                Place::Wire | Place::Client => Whom::Client(client),
+                Place::Node | Place::Majority | Place::Worker => Whom::All,
+            };
+            self.counting.struck(kind, whom);
+            if kind == Kind::ClientDeath {
+                self.counting.died(client);
+            }
+            if kind.breaks_assumptions() {
+                lock(&self.marks).broken_at.get_or_insert_with(|| self.record.now());
+            }
             let place = match kind.place() {
                 Place::Wire => format!(" between c{client} and n{}", at.node),
                 Place::Node => format!(" of n{}", at.node),
@@ -104,12 +132,12 @@ impl Nemesis {
         }
     }
 
-    fn strike_wire(&self, kind: Kind, at: Target, dice: &mut Dice) -> Struck {
+    fn strike_wire(&self, kind: Kind, at: Target, dice: &mut Dice) -> Length {
+        if self.processes[at.client].phase() == Phase::Dead {
+            return None;
+        }
         match kind {
-            Kind::Disconnect => {
-                self.field.disconnect(at.client, at.node);
-                Some(Duration::ZERO)
-            }
+            Kind::Disconnect => self.field.disconnect(at.client, at.node).then_some(Duration::ZERO),
             Kind::Partition => self.cut(at, Flow::IsLost, Flow::IsLost),
             Kind::OneWayPartition if dice.chance(0.5) => self.cut(at, Flow::IsLost, Flow::Passes),
             Kind::OneWayPartition => self.cut(at, Flow::Passes, Flow::IsLost),
@@ -121,7 +149,7 @@ impl Nemesis {
         }
     }
 
-    fn strike_node(&self, kind: Kind, at: Target, dice: &mut Dice) -> Struck {
+    fn strike_node(&self, kind: Kind, at: Target, dice: &mut Dice) -> Length {
         let Target { node, length, .. } = at;
         match kind {
             Kind::Freeze => return self.freeze(at),
@@ -130,16 +158,19 @@ impl Nemesis {
             Kind::CrashRolledBack => {
                 return self.crash(at, Memory::RolledBack(1 + dice.below(4)));
             }
+            Kind::ErrorReply | Kind::ScriptFlush if self.field.is_down(node) => return None,
             Kind::ErrorReply => {
                 self.field.fail(node, Failing::Yes);
-                self.later(length, move |field| field.fail(node, Failing::No));
+                self.last((Lasting::ErrorReply, 0, node), length, move |field| {
+                    field.fail(node, Failing::No);
+                });
                 return Some(length);
             }
             Kind::ClockJump => return self.jump(node, dice),
             Kind::ForeignWrite => return self.meddle(node, dice),
             Kind::ClockRate => self.field.set_clock_rate(node, dice.within(0.5, MOST_GAIN)),
             Kind::ScriptFlush => self.field.flush_scripts(node),
-            Kind::ForgetfulNode => self.field.wipe(node),
+            Kind::ForgetfulNode => return self.wipe(node).then_some(Duration::ZERO),
             Kind::ClockBeyondDrift => {
                 self.move_clock(node, dice.millis(1, 60_000), ClockJump::Forward);
                 self.field.set_clock_rate(node, dice.within(1.02, 3.0));
@@ -149,7 +180,7 @@ impl Nemesis {
         Some(Duration::ZERO)
     }
 
-    fn strike_client(&self, kind: Kind, at: Target, dice: &mut Dice) -> Struck {
+    fn strike_client(&self, kind: Kind, at: Target, dice: &mut Dice) -> Length {
         match kind {
             Kind::ClientPause => self.pause(at, ClockIs::Running),
             Kind::ClientSuspend => self.pause(at, ClockIs::Stopped),
@@ -167,25 +198,55 @@ impl Nemesis {
         }));
     }
 
-    fn cut(&self, at: Target, requests: Flow, replies: Flow) -> Struck {
+    /// Ends a fault after a while, unless another of its kind has taken its place.
+    fn last(
+        &self,
+        place: (Lasting, usize, usize),
+        length: Duration,
+        heal: impl FnOnce(&dyn Field) + Send + 'static,
+    ) {
+        let turn = {
+            let marks = &mut *lock(&self.marks);
+            let turn = marks.turns.entry(place).or_default();
+            *turn += 1;
+            *turn
+        };
+        let marks = Arc::clone(&self.marks);
+        self.later(length, move |field| {
+            if lock(&marks).turns.get(&place) == Some(&turn) {
+                heal(field);
+            }
+        });
+    }
+
+    /// Says whether there was something to forget.
+    fn wipe(&self, node: usize) -> bool {
+        let held = !self.field.keys(node).is_empty();
+        self.field.wipe(node);
+        held
+    }
+
+    fn cut(&self, at: Target, requests: Flow, replies: Flow) -> Length {
         let Target { client, node, length } = at;
         self.field.cut(client, node, requests, replies);
-        self.later(length, move |field| {
+        self.last((Lasting::Cut, client, node), length, move |field| {
             field.cut(client, node, Flow::Passes, Flow::Passes);
         });
         Some(length)
     }
 
-    fn freeze(&self, at: Target) -> Struck {
+    fn freeze(&self, at: Target) -> Length {
         let Target { node, length, .. } = at;
         let struck = self.field.freeze(node);
-        self.later(length, move |field| field.thaw(node));
+        if struck {
+            self.later(length, move |field| field.thaw(node));
+        }
         struck.then_some(length)
     }
 
     /// A node that forgets comes back when that does no harm: at once, if a quorum still holds what it forgot, else
     /// when it would have expired (assumption A1; the published page's "delayed restarts").
-    fn crash(&self, at: Target, memory: Memory) -> Struck {
+    fn crash(&self, at: Target, memory: Memory) -> Length {
         let Target { node, length, .. } = at;
         let down = match memory {
             Memory::Intact => length,
@@ -195,8 +256,10 @@ impl Nemesis {
                 length.min(Duration::from_millis(200)).max(wait)
             }
         };
+        let kept = self.field.keys(node);
         let struck = self.field.crash(node, memory);
         if struck {
+            self.record.crashed(node, kept);
             self.later(down, move |field| field.restart(node));
         }
         struck.then_some(down)
@@ -225,7 +288,7 @@ impl Nemesis {
     }
 
     /// Back by any time; forward, which lets keys expire, only where there are none.
-    fn jump(&self, node: usize, dice: &mut Dice) -> Struck {
+    fn jump(&self, node: usize, dice: &mut Dice) -> Length {
         let by = dice.millis(1, 60_000);
         if dice.chance(0.5) {
             self.move_clock(node, by, ClockJump::Backward);
@@ -240,21 +303,21 @@ impl Nemesis {
 
     fn move_clock(&self, node: usize, by: Duration, direction: ClockJump) {
         let millis = i64::try_from(by.as_millis()).unwrap_or_default();
-        lock(&self.clocks)[node] += match direction {
+        *lock(&self.marks).moved.entry(node).or_default() += match direction {
             ClockJump::Forward => millis,
             ClockJump::Backward => -millis,
         };
         self.field.jump_clock(node, by, direction);
     }
 
-    fn meddle(&self, node: usize, dice: &mut Dice) -> Struck {
+    fn meddle(&self, node: usize, dice: &mut Dice) -> Length {
         let key = self.field.keys(node).pop()?;
         let with = dice.chance(0.5).then(|| dice.millis(1, 2_000));
         self.field.meddle(node, &key.key, with);
         Some(Duration::ZERO)
     }
 
-    fn pause(&self, at: Target, clock: ClockIs) -> Struck {
+    fn pause(&self, at: Target, clock: ClockIs) -> Length {
         let Target { client, length, .. } = at;
         let struck = self.processes[client].pause(clock);
         if struck {
@@ -272,7 +335,7 @@ impl Nemesis {
     }
 
     /// Never the last one.
-    fn kill(&self, client: usize, dice: &mut Dice) -> Struck {
+    fn kill(&self, client: usize, dice: &mut Dice) -> Length {
         let alive = self.processes.iter().filter(|process| process.phase() != Phase::Dead).count();
         let process = &self.processes[client];
         // A death is for ever, so it is rare.
@@ -286,18 +349,30 @@ impl Nemesis {
         Some(Duration::ZERO)
     }
 
-    /// Ends every fault. Clocks show again what they would have shown.
+    /// When an assumption was broken first, if one was.
+    pub(super) fn broken_at(&self) -> Option<Duration> {
+        lock(&self.marks).broken_at
+    }
+
+    /// The clocks of the nodes run again.
+    pub(super) fn run_clocks(&self) {
+        (0..self.plan.nodes).for_each(|node| self.field.set_clock_rate(node, 1.0));
+    }
+
+    /// Ends every fault. Clocks show again what they would have shown, and stand still from now on: so nothing expires,
+    /// and what is not there later was deleted.
     pub(super) fn heal(&self) {
         self.field.calm();
         for node in 0..self.plan.nodes {
             self.field.thaw(node);
             self.field.restart(node);
             self.field.fail(node, Failing::No);
-            self.field.set_clock_rate(node, 1.0);
-            let moved = std::mem::take(&mut lock(&self.clocks)[node]);
+            let moved = lock(&self.marks).moved.remove(&node).unwrap_or_default();
             let by = Duration::from_millis(moved.unsigned_abs());
             let back = if moved > 0 { ClockJump::Backward } else { ClockJump::Forward };
             self.field.jump_clock(node, by, back);
+            self.field.set_clock_rate(node, 1.0);
+            self.field.stop_clock(node);
             for client in 0..self.plan.clients {
                 self.field.cut(client, node, Flow::Passes, Flow::Passes);
             }

@@ -9,6 +9,7 @@ use quorlock::{Event, Guard, Observer};
 use tokio::time::Instant;
 
 use super::backing::Backing;
+use super::field::Key;
 use super::finding::Finding;
 use super::tasks::Process;
 use crate::history::{History, Recorder};
@@ -52,6 +53,8 @@ struct Held {
     attempts: Vec<u64>,
     recorder: Recorder,
     guard: Arc<Guard>,
+    /// As it was told last, on the clock of the process.
+    deadline: Option<std::time::Instant>,
 }
 
 impl Record {
@@ -88,6 +91,13 @@ impl Record {
                 let (worker, resource, at) = (worker.to_owned(), resource.clone(), self.now());
                 self.found(Finding::Unbacked { worker, resource, at, needed, nodes });
             }
+        }
+    }
+
+    /// A node that held these keys is down.
+    pub(crate) fn crashed(&self, node: usize, kept: Vec<Key>) {
+        if let Some(backing) = self.backing.get() {
+            backing.crashed(node, kept);
         }
     }
 
@@ -131,11 +141,17 @@ impl Record {
             resources: guard.resources().names().map(str::to_owned).collect(),
             attempts: attempts.to_vec(),
             recorder: recorder.clone(),
+            deadline: guard.valid_until(),
             guard: Arc::clone(guard),
         };
         lock(&self.inner).held.insert(worker.to_owned(), held);
         self.ask_guards(worker);
         self.ask_nodes(worker);
+    }
+
+    /// The deadline that the guard of this worker had, also when it is lost.
+    pub(crate) fn deadline(&self, worker: &str) -> Option<std::time::Instant> {
+        lock(&self.inner).held.get(worker).and_then(|held| held.deadline)
     }
 
     /// It does so no more, or its process is gone.
@@ -172,12 +188,13 @@ impl Record {
         let mut extended = Vec::new();
         {
             let inner = &mut *lock(&self.inner);
-            for (worker, held) in &inner.held {
-                let until = held.guard.valid_until();
-                let until = until.map(|until| self.time(until, &held.process));
+            for (worker, held) in &mut inner.held {
+                let own = held.guard.valid_until();
+                let until = own.map(|until| self.time(until, &held.process));
                 if held.client != client || held.resources != resources || until != Some(deadline) {
                     continue;
                 }
+                held.deadline = own;
                 extended.push(worker.clone());
                 for attempt in &held.attempts {
                     let extend = held.recorder.extend(*attempt, now);

@@ -1,6 +1,6 @@
 //! One simulation from its plan to its findings: starts nodes, clients and faults, waits, heals, and looks at what is left.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::{join_all, select};
@@ -26,8 +26,11 @@ use crate::history::History;
 /// Of virtual time. Nothing takes as long, unless it does not end.
 const HUNG_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// What may still be on its way after everything was healed: a patience, a pause before the next connection, an owed
-/// release that a node refused, and delays.
-const SETTLED_WITHIN: Duration = Duration::from_secs(8);
+/// release that a node refused, and delays; longest of all a release that is sent once more when the TTL is over, because
+/// an old connection could not be killed.
+const SETTLED_WITHIN: Duration = Duration::from_secs(20);
+/// For a lock that nobody holds, on nodes that are well: a round that meets the release before it, and a delay.
+const AT_ONCE: Duration = Duration::from_secs(3);
 const MS: Duration = Duration::from_millis(1);
 
 /// What came of a simulation.
@@ -84,7 +87,7 @@ impl Stage {
             processes: processes.clone(),
             record: record.clone(),
             counting: counting.clone(),
-            clocks: Arc::new(Mutex::new(vec![0; plan.nodes])),
+            marks: Arc::default(),
         };
         Self { plan: Arc::clone(plan), counting, record, field, processes, nemesis }
     }
@@ -95,8 +98,16 @@ impl Stage {
         let clients = handles.iter().enumerate().map(|(client, handle)| self.work(client, handle));
         join_all(clients).await;
         nemesis.abort();
+        if let Err(error) = nemesis.await
+            && error.is_panic()
+        {
+            self.record.found(Finding::Panic { message: "the nemesis".to_owned() });
+        }
         self.nemesis.heal();
-        self.look_for_residue(&handles, SETTLED_WITHIN).await;
+        sleep(SETTLED_WITHIN).await;
+        self.look_for_residue(&handles);
+        self.look_for_touched();
+        self.nemesis.run_clocks();
         self.lock_everything(&handles).await;
         self.close(handles).await;
     }
@@ -115,8 +126,10 @@ impl Stage {
     /// Until all workers of a client have done their work, or it is dead.
     async fn work(&self, client: usize, handle: &Redlock) {
         let process = &self.processes[client];
+        let connects_since = Arc::new(OnceLock::new());
         let workers = (0..self.plan.workers).map(|number| {
             let worker = Worker {
+                connects_since: Arc::clone(&connects_since),
                 plan: Arc::clone(&self.plan),
                 client,
                 name: worker_name(client, number),
@@ -152,31 +165,29 @@ impl Stage {
         found
     }
 
-    async fn look_for_residue(&self, handles: &[Redlock], within: Duration) {
-        let end = self.record.now() + within;
-        while !self.residue(handles).is_empty() {
-            if self.record.now() >= end {
-                let residue = self.residue(handles).into_iter();
-                return residue.for_each(|residue| {
-                    self.record.found(Finding::History(Violation::Residue(residue)));
-                });
+    fn look_for_residue(&self, handles: &[Redlock]) {
+        for residue in self.residue(handles) {
+            self.record.found(Finding::History(Violation::Residue(residue)));
+        }
+    }
+
+    fn look_for_touched(&self) {
+        for node in 0..self.plan.nodes {
+            for key in self.field.touched_others(node) {
+                self.record.found(Finding::Touched { node, key });
             }
-            sleep(100 * MS).await;
         }
     }
 
     /// Every client that lives gets every resource, when those of the dead have expired.
     async fn lock_everything(&self, handles: &[Redlock]) {
-        // Duplicates and late arrivals may still set some.
-        sleep(SETTLED_WITHIN).await;
         let left = (0..self.plan.nodes).flat_map(|node| self.field.keys(node));
         let longest = left.map(|key| key.left).max().unwrap_or_default();
         sleep(longest + 10 * MS).await;
         for client in self.living() {
             for resource in 0..self.plan.resources {
                 let request = handles[client].lock(format!("r{resource}"));
-                let limit = Duration::from_secs(10);
-                match request.ttl(Duration::from_secs(10)).wait_for(limit).await {
+                match request.ttl(Duration::from_secs(10)).wait_for(AT_ONCE).await {
                     Ok(guard) => drop(guard),
                     Err(error) => {
                         self.record
@@ -193,7 +204,7 @@ impl Stage {
                 self.record.found(Finding::Undrained { client, error: error.to_string() });
             }
         }
-        self.look_for_residue(&handles, Duration::ZERO).await;
+        self.look_for_residue(&handles);
         drop(handles);
         sleep(Duration::from_secs(3)).await;
         for client in self.living() {
@@ -216,7 +227,12 @@ impl Stage {
         let mut beyond = 0;
         if self.plan.assumptions == Assumptions::Broken {
             let all = findings.len();
-            findings.retain(|finding| !finding.is_exclusion());
+            let broken_at = self.nemesis.broken_at();
+            let before = |finding: &Finding| match (broken_at, finding.at()) {
+                (Some(broken), Some(at)) => at < broken,
+                (broken, _) => broken.is_none(),
+            };
+            findings.retain(|finding| !finding.is_exclusion() || before(finding));
             beyond = all - findings.len();
         }
         census.faults.retain(|kind: &Kind, _| self.plan.faults.contains(*kind));

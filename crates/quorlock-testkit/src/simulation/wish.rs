@@ -20,6 +20,8 @@ pub(super) struct Wish {
     pub(super) acts: Vec<(Duration, Act)>,
     /// Whether it goes on with them after the lock is lost.
     pub(super) carries_on: bool,
+    /// Whether it hears of the loss before it looks at what else has happened at the same moment.
+    pub(super) listens_first: bool,
     pub(super) ending: Ending,
 }
 
@@ -87,6 +89,7 @@ impl Wish {
             cancel: request,
             acts,
             carries_on: dice.chance(0.2),
+            listens_first: dice.chance(0.6),
             ending,
         }
     }

@@ -2,13 +2,15 @@
 //! told. What it wants is drawn in `wish.rs`.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::FutureExt;
+use quorlock::seam::Clock;
 use quorlock::{Error, Guard, LostReason, Redlock};
 use tokio::time::{Instant, sleep};
 
-use super::census::Counting;
+use super::census::{Counting, Whom};
 use super::fault::Kind;
 use super::finding::Finding;
 use super::plan::Plan;
@@ -19,6 +21,12 @@ use crate::history::{Event, Recorder};
 
 /// The library connects for at most so long before a round.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// The library's default share of the TTL, and what comes to it, said again from its documentation.
+pub(super) const DRIFT_FACTOR: f64 = 0.01;
+pub(super) const DRIFT_FLOOR: Duration = Duration::from_millis(2);
+/// Promise G5, said again from its documentation.
+const NOTICE_FLOOR: Duration = Duration::from_millis(5);
+pub(super) const MS: Duration = Duration::from_millis(1);
 /// Timers count whole milliseconds, and a call may need several of them.
 const SLACK: Duration = Duration::from_millis(8);
 
@@ -30,15 +38,19 @@ pub(super) struct Worker {
     pub(super) process: Process,
     pub(super) record: Record,
     pub(super) counting: Counting,
+    /// When its handle began to connect, by the time in which its process was not paused.
+    pub(super) connects_since: Arc<OnceLock<Duration>>,
 }
 
 /// A lock that is held, as the history knows it.
-struct Hold {
-    guard: Arc<Guard>,
+pub(super) struct Hold {
+    pub(super) guard: Arc<Guard>,
     attempts: Vec<u64>,
+    pub(super) ttl: Duration,
     limit: Duration,
     /// The end of the maximum hold time, on the clock of the process.
-    longest: Option<Duration>,
+    pub(super) longest: Option<Duration>,
+    max_hold: Option<Duration>,
 }
 
 impl Worker {
@@ -62,12 +74,16 @@ impl Worker {
             wish.resources.iter().map(|resource| recorder.acquire(resource, inv)).collect();
         begun.iter().for_each(|event| self.record.push(event.clone()));
         let limit = time_limit(wish.ttl);
+        let running = inv.saturating_sub(self.process.paused_for());
+        let since = *self.connects_since.get_or_init(|| running);
+        let connecting = (since + CONNECT_LIMIT).saturating_sub(running);
         let bound = match wish.asking {
-            Asking::Once => CONNECT_LIMIT + limit,
+            Asking::Once => connecting + limit,
             Asking::Waiting(wait) => wait.max(limit) + limit,
         };
         let asked = self.called("acquire", bound, wish.cancel, self.ask(wish)).await;
         let ret = self.record.now();
+        self.judge_acquire(wish, asked.as_ref(), ret - inv);
         let guard = match asked {
             Some(Ok(Some(guard))) => guard,
             other => {
@@ -90,7 +106,7 @@ impl Worker {
         let holder = (self.client, &self.process, self.redlock.client().to_string());
         self.record.hold(holder, &self.name, recorder, &attempts, &guard);
         let longest = wish.max_hold.map(|max| ret + max - self.process.suspended_for());
-        let hold = Hold { guard, attempts, limit, longest };
+        let hold = Hold { guard, attempts, ttl: wish.ttl, limit, longest, max_hold: wish.max_hold };
         self.look(&hold);
         Some(hold)
     }
@@ -123,7 +139,7 @@ impl Worker {
 
     /// Until everything is done that was wanted, or the lock is lost.
     async fn hold(&self, wish: &Wish, recorder: &Recorder, hold: &Hold) {
-        let mut lost = hold.guard.lost();
+        let mut lost = pin!(hold.guard.lost());
         let mut acts = pin!(async {
             for (after, act) in &wish.acts {
                 sleep(*after).await;
@@ -133,27 +149,35 @@ impl Worker {
                 self.look(hold);
             }
         });
-        tokio::select! {
-            biased;
-            reason = &mut lost => {
-                self.counting.ended(match reason {
-                    LostReason::Expired => "lost: expired",
-                    LostReason::MajorityGone => "lost: majority gone",
-                    LostReason::MaxHold => "lost: maximum hold",
-                    _ => "lost: other",
-                });
-                let (now, lag) = (self.record.now(), self.process.lag());
-                for attempt in &hold.attempts {
-                    self.record.push(recorder.lost(*attempt, now, lag));
-                }
-                // Not everybody stops at once.
-                self.look_at_loss(hold, reason);
-                if wish.carries_on {
-                    acts.await;
-                    self.look_at_validity(hold);
-                }
-            }
-            () = &mut acts => {}
+        let (told, acting) = match wish.listens_first {
+            true => tokio::select! {
+                biased;
+                reason = &mut lost => (Some(reason), true),
+                () = &mut acts => (None, false),
+            },
+            false => tokio::select! {
+                biased;
+                // What has happened meanwhile is told all the same.
+                () = &mut acts => (lost.as_mut().now_or_never(), false),
+                reason = &mut lost => (Some(reason), true),
+            },
+        };
+        let Some(reason) = told else { return };
+        self.counting.ended(match reason {
+            LostReason::Expired => "lost: expired",
+            LostReason::MajorityGone => "lost: majority gone",
+            LostReason::MaxHold => "lost: maximum hold",
+            _ => "lost: other",
+        });
+        let (now, lag) = (self.record.now(), self.process.lag());
+        for attempt in &hold.attempts {
+            self.record.push(recorder.lost(*attempt, now, lag));
+        }
+        // Not everybody stops at once.
+        self.look_at_loss(hold, reason);
+        if acting && wish.carries_on {
+            acts.await;
+            self.look_at_validity(hold);
         }
     }
 
@@ -178,6 +202,7 @@ impl Worker {
     /// It is lost for the reason that is said.
     fn look_at_loss(&self, hold: &Hold, reason: LostReason) {
         self.look_at_validity(hold);
+        self.look_at_notice(hold, reason);
         if reason == LostReason::MajorityGone {
             let (worker, at) = (self.name.clone(), self.record.now());
             let owner = self.redlock.client().to_string();
@@ -188,7 +213,25 @@ impl Worker {
         }
     }
 
+    /// It is told in time, also by the clock of this process.
+    fn look_at_notice(&self, hold: &Hold, reason: LostReason) {
+        let Some(deadline) = self.record.deadline(&self.name) else { return };
+        let validity = hold.ttl.mul_f64(1.0 - DRIFT_FACTOR).saturating_sub(DRIFT_FLOOR);
+        let notice = match reason {
+            LostReason::Expired => NOTICE_FLOOR.max(hold.ttl / 100).min(validity / 2),
+            LostReason::MaxHold => NOTICE_FLOOR.min(hold.max_hold.unwrap_or_default() / 2),
+            _ => return,
+        };
+        let due = deadline - notice + 2 * MS + self.process.lag();
+        let by = Clock::now(&self.process).saturating_duration_since(due);
+        if !by.is_zero() {
+            let (worker, at) = (self.name.clone(), self.record.now());
+            self.record.found(Finding::ShortNotice { worker, at, by });
+        }
+    }
+
     async fn extend(&self, hold: &Hold, ttl: Option<Duration>, cancel: Option<Duration>) {
+        let asked_at = Clock::now(&self.process);
         let limit = hold.limit.max(ttl.map_or(Duration::ZERO, time_limit));
         let asked = async {
             match ttl {
@@ -197,6 +240,9 @@ impl Worker {
             }
         };
         let outcome = self.called("extend", limit, cancel, asked).await;
+        if let Some(told) = &outcome {
+            self.judge_extend(hold, told, asked_at, ttl.unwrap_or(hold.ttl));
+        }
         self.counting.ended(match outcome {
             None => "extend cancelled",
             Some(Ok(())) => "extend ok",
@@ -215,7 +261,7 @@ impl Worker {
         begun.iter().for_each(|event| self.record.push(event.clone()));
         let cancel = match wish.ending {
             Ending::Drop => {
-                self.counting.struck(Kind::GuardDrop);
+                self.counting.struck(Kind::GuardDrop, Whom::Client(self.client));
                 self.counting.ended("release by drop");
                 drop(guard);
                 return self.ended(begun);
@@ -225,7 +271,9 @@ impl Worker {
         };
         // The record had the only other handle.
         if let Some(guard) = Arc::into_inner(guard) {
+            let was_valid = guard.is_valid();
             let outcome = self.called("release", limit, cancel, guard.release()).await;
+            self.judge_release(was_valid, outcome.as_ref());
             self.counting.ended(match outcome {
                 None => "release cancelled",
                 Some(Ok(_)) => "release ok",
@@ -259,7 +307,7 @@ impl Worker {
                 biased;
                 output = &mut future => Some(output),
                 () = sleep(after) => {
-                    self.counting.struck(Kind::Cancel);
+                    self.counting.struck(Kind::Cancel, Whom::Client(self.client));
                     None
                 }
             },

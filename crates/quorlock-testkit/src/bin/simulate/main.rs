@@ -37,7 +37,9 @@ fn main() -> ExitCode {
         let over = options.fail_fast && tally.first.is_some();
         if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    print!("{}", Report { options: &options, tally: &tally, took: begun.elapsed() });
+    let report = Report { options: &options, tally: &tally, took: begun.elapsed() };
+    print!("{report}");
+    let doubts = report.doubts();
     let show = Show { options: &options, watch: &watch, place: options.jobs() };
     if let Err(error) = show.all(&tally) {
         eprintln!("simulate: {error}");
@@ -47,7 +49,10 @@ fn main() -> ExitCode {
     match tally.first.and_then(|place| Some((place, options.seeds.get(place)?))) {
         None => {
             println!("first failure: none (after {} seeds)", tally.seeds);
-            ExitCode::SUCCESS
+            doubts
+                .iter()
+                .for_each(|doubt| println!("the simulation does not do its work: {doubt}"));
+            if doubts.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
         }
         Some((place, seed)) => {
             println!("first failure: seed {seed} (after {} seeds)", place + 1);

@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, Parser, ValueEnum};
 use quorlock_testkit::simulation::{Assumptions, Depth, Faults, Plan};
 
 const AFTER_HELP: &str = "\
-Ends with 0 if no seed failed, 1 if one did, 2 for bad usage, 3 if a seed is stuck in real time.
+Ends with 0 if no seed failed, 1 if one did (or, of 500 and more, if a fault or an outcome was never seen), 2 for bad usage, 3 if a seed is stuck in real time.
 
 Everything else is drawn from the seed. --nodes, --clients, --workers, --resources, --deals and --faults say it
 instead; a failing seed is printed with all of them, and so replays on its own.";

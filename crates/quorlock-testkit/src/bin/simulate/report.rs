@@ -11,8 +11,11 @@ use sha1_smol::Sha1;
 use super::options::Options;
 use super::trial::Verdict;
 
-/// From so many seeds on, what never happened is a fault of the simulation.
-const ENOUGH: u64 = 1_000;
+/// From so many seeds on, what never happened is a fault of the simulation, and so a failure.
+const ENOUGH: u64 = 500;
+/// The same for what is rare.
+const ENOUGH_FOR_RARE: u64 = 10_000;
+const RARE: [&str; 1] = ["acquire too late"];
 /// Of more failing seeds, only the number is told.
 const MOST_LISTED: usize = 20;
 
@@ -118,7 +121,8 @@ impl Report<'_> {
         let (depth, assumptions) = (self.options.depth(), self.options.assumptions());
         for kind in Kind::all(depth, assumptions) {
             let struck = self.tally.census.faults.get(&kind).copied().unwrap_or_default();
-            let (times, in_flight) = (self.count(struck.times), self.count(struck.in_flight));
+            let count = |count| self.count(kind.name(), count);
+            let (times, in_flight) = (count(struck.times), count(struck.in_flight));
             writeln!(f, "{kind:<24}{times:>10}{in_flight:>12}")?;
         }
         Ok(())
@@ -126,27 +130,54 @@ impl Report<'_> {
 
     fn outcomes(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let seen = &self.tally.census.outcomes;
-        let beyond = match self.options.assumptions() {
-            Assumptions::Kept => [].as_slice(),
-            Assumptions::Broken => &EXPECTED_BEYOND,
-        };
-        let expected: Vec<&str> = EXPECTED.iter().chain(beyond).copied().collect();
+        let expected = self.expected();
         let mut all: Vec<&str> = seen.keys().copied().chain(expected.iter().copied()).collect();
         all.sort_unstable();
         all.dedup();
         writeln!(f, "\n{:<24}{:>10}", "outcome", "times")?;
         for outcome in all {
-            let times = self.count(seen.get(outcome).copied().unwrap_or_default());
+            let times = self.count(outcome, seen.get(outcome).copied().unwrap_or_default());
             let mark = if expected.contains(&outcome) { "" } else { "  UNEXPECTED" };
             writeln!(f, "{outcome:<24}{times:>10}{mark}")?;
         }
         Ok(())
     }
 
-    fn count(&self, count: u64) -> String {
-        let enough = self.tally.seeds >= ENOUGH && self.options.has_all_faults();
+    fn expected(&self) -> Vec<&'static str> {
+        let beyond = match self.options.assumptions() {
+            Assumptions::Kept => [].as_slice(),
+            Assumptions::Broken => &EXPECTED_BEYOND,
+        };
+        EXPECTED.iter().chain(beyond).copied().collect()
+    }
+
+    /// What makes the simulation itself doubtful: what never happened and should have, and what should not have.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let Census { faults, outcomes, .. } = &self.tally.census;
+        let is_missing = |name, count| count == 0 && self.is_enough(name);
+        let (depth, assumptions) = (self.options.depth(), self.options.assumptions());
+        let faults = Kind::all(depth, assumptions).filter(|kind| {
+            is_missing(kind.name(), faults.get(kind).map_or(0, |struck| struck.in_flight))
+        });
+        let faults = faults.map(|kind| format!("never struck in flight: {kind}"));
+        let expected = self.expected();
+        let missing = expected
+            .iter()
+            .filter(|outcome| is_missing(outcome, outcomes.get(*outcome).copied().unwrap_or(0)));
+        let missing = missing.map(|outcome| format!("never seen: {outcome}"));
+        let unexpected = outcomes.keys().filter(|outcome| !expected.contains(outcome));
+        let unexpected = unexpected.map(|outcome| format!("unexpected: {outcome}"));
+        faults.chain(missing).chain(unexpected).collect()
+    }
+
+    fn is_enough(&self, name: &str) -> bool {
+        let enough = if RARE.contains(&name) { ENOUGH_FOR_RARE } else { ENOUGH };
+        self.tally.seeds >= enough && self.options.has_all_faults()
+    }
+
+    fn count(&self, name: &str, count: u64) -> String {
         match count {
-            0 if enough => "NEVER".to_owned(),
+            0 if self.is_enough(name) => "NEVER".to_owned(),
             0 => "-".to_owned(),
             count => count.to_string(),
         }

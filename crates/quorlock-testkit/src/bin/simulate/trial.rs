@@ -12,7 +12,7 @@ pub(crate) struct Verdict {
     pub(crate) findings: Vec<Finding>,
     pub(crate) beyond: usize,
     pub(crate) census: Census,
-    /// Of the history and the findings.
+    /// Of the history, the findings, the faults, and what clients heard.
     pub(crate) digest: [u8; 20],
 }
 
@@ -20,8 +20,8 @@ impl Verdict {
     pub(crate) fn of(outcome: Outcome) -> Self {
         let mut sha1 = Sha1::new();
         sha1.update(&lines(&outcome.history));
-        for finding in &outcome.findings {
-            sha1.update(format!("{finding}\n").as_bytes());
+        for line in beside(&outcome) {
+            sha1.update(format!("{line}\n").as_bytes());
         }
         let Outcome { findings, beyond, census, .. } = outcome;
         Self { findings, beyond, census, digest: sha1.digest().bytes() }
@@ -44,12 +44,17 @@ fn lines(history: &History) -> Vec<u8> {
     lines
 }
 
+/// What came of a run beside its history.
+fn beside(outcome: &Outcome) -> impl Iterator<Item = String> {
+    let findings = outcome.findings.iter().map(ToString::to_string);
+    findings.chain(outcome.notes.iter().map(|note| format!("{:?} {}", note.at, note.text)))
+}
+
 /// The first line in which two runs of the same plan differ: of their histories, else of their findings.
 fn difference(first: &Outcome, second: &Outcome) -> Option<Finding> {
     let all = |outcome: &Outcome| -> Vec<String> {
         let history = String::from_utf8_lossy(&lines(&outcome.history)).into_owned();
-        let findings = outcome.findings.iter().map(ToString::to_string);
-        history.lines().map(str::to_owned).chain(findings).collect()
+        history.lines().map(str::to_owned).chain(beside(outcome)).collect()
     };
     let (first, second) = (all(first), all(second));
     let line = (0..first.len().max(second.len())).find(|n| first.get(*n) != second.get(*n))?;

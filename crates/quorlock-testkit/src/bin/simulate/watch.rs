@@ -43,6 +43,13 @@ impl Watch {
         match result {
             Ok(mut outcome) => {
                 outcome.findings.iter_mut().for_each(|finding| say_where(finding, &said));
+                // One in a task that nobody waits for is a panic all the same.
+                let unheard = said.into_iter().filter(|said| {
+                    let is_said = |finding: &Finding| matches!(finding, Finding::Panic { message } if message == said);
+                    !outcome.findings.iter().any(is_said)
+                });
+                let unheard: Vec<_> = unheard.map(|message| Finding::Panic { message }).collect();
+                outcome.findings.extend(unheard);
                 outcome
             }
             Err(_) => panicked(said.into_iter().next_back().unwrap_or_default()),

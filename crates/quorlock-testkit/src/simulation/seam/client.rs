@@ -12,6 +12,7 @@ use super::events::{Delivery, Event, Form, Message, Route, Said};
 use super::link::{Phase, Unanswered};
 use super::network::Network;
 use super::node::State;
+use crate::simulation::census::Whom;
 use crate::simulation::fault::Kind;
 use crate::simulation::field::Flow;
 use crate::simulation::tasks::Phase as Life;
@@ -49,7 +50,7 @@ impl Network {
         if self.link(route).phase == Phase::Idle && !self.is_dead(route.client) {
             self.link(route).phase = Phase::Connecting;
             let epoch = self.link(route).epoch;
-            let delay = self.delay();
+            let delay = self.delay(route);
             self.after(delay, Event::Reconnects(route, epoch));
         }
     }
@@ -76,7 +77,7 @@ impl Network {
         let message = Message { route, epoch, number, question, form, delivery: Delivery::First };
         self.after(patience, Event::GivesUp(message.clone()));
         if self.dice.chance(self.fates.lost_request) {
-            return self.counting.struck(Kind::LostRequest);
+            return self.counting.struck(Kind::LostRequest, Whom::Client(route.client));
         }
         if self.dice.chance(self.fates.duplicate) {
             let delay = self.dice.millis(0, 3_000);
@@ -84,7 +85,7 @@ impl Network {
             self.after(delay, Event::Arrives(again));
         }
         self.link(route).under_way.insert(number, (epoch, Arc::clone(&message.question)));
-        let delay = self.delay();
+        let delay = self.delay(route);
         self.in_order(route, 0, delay, Event::Arrives(message));
     }
 
@@ -170,12 +171,12 @@ impl Network {
         unanswered.answer(reply);
     }
 
-    /// Ends the connection; whether what is under way still arrives is drawn.
-    pub(super) fn break_up(&mut self, route: Route) {
+    /// Ends the connection, if there is one, and says so; whether what is under way still arrives is drawn.
+    pub(super) fn break_up(&mut self, route: Route) -> bool {
         let dies = !self.dice.chance(self.fates.late);
         let link = self.link(route);
         if link.phase != Phase::Up {
-            return;
+            return false;
         }
         link.phase = Phase::Down;
         link.attempts = 0;
@@ -187,6 +188,7 @@ impl Network {
         }
         self.link(route).epoch += 1;
         self.try_again(route);
+        true
     }
 
     /// Nothing of the present connection, or of an older one, arrives any more.

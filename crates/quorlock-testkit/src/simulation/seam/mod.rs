@@ -167,7 +167,7 @@ impl Field for Seam {
     fn client_died(&self, client: usize) {
         self.with(|network| {
             for node in 0..network.servers.len() {
-                network.break_up(Route { client, node });
+                let _ = network.break_up(Route { client, node });
             }
         });
     }
@@ -241,8 +241,8 @@ impl Field for Seam {
         self.with(|network| network.cut(Route { client, node }, requests, replies));
     }
 
-    fn disconnect(&self, client: usize, node: usize) {
-        self.with(|network| network.break_up(Route { client, node }));
+    fn disconnect(&self, client: usize, node: usize) -> bool {
+        self.with(|network| network.break_up(Route { client, node }))
     }
 
     fn calm(&self) {

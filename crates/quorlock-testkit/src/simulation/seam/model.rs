@@ -1,5 +1,5 @@
 //! What the library's scripts do to the keys of one node, said in Rust: for simulations at the seam to a node, where a
-//! script engine would cost most of the time. Held to the scripts themselves by `tests/simulation.rs`.
+//! script engine would cost most of the time. Held to the scripts themselves by `tests/model.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::events::{Agenda, Due, Event, Route};
 use super::link::Link;
 use super::node::Server;
-use crate::simulation::census::Counting;
+use crate::simulation::census::{Counting, Whom};
 use crate::simulation::dice::Dice;
 use crate::simulation::fault::Kind;
 use crate::simulation::plan::Plan;
@@ -117,13 +117,13 @@ impl Network {
         self.agenda.add(due, event);
     }
 
-    pub(super) fn delay(&mut self) -> Duration {
+    pub(super) fn delay(&mut self, route: Route) -> Duration {
         let delay = match self.dice.chance(self.fates.long_delay) {
             true => self.dice.millis(5, 800),
             false => self.dice.millis(0, self.fates.usual_delay),
         };
         if delay >= DELAYED {
-            self.counting.struck(Kind::Delay);
+            self.counting.struck(Kind::Delay, Whom::Client(route.client));
         }
         delay
     }

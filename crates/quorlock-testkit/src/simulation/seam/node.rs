@@ -10,6 +10,7 @@ use super::events::{Delivery, Event, Form, Message, Route, Said};
 use super::model::Model;
 use super::network::Network;
 use crate::embedded::clock::NodeClock;
+use crate::simulation::census::Whom;
 use crate::simulation::fault::Kind;
 use crate::simulation::field::{Flow, Memory};
 
@@ -102,16 +103,16 @@ impl Network {
             link.under_way.remove(&message.number);
         }
         if late {
-            self.counting.struck(Kind::LateArrival);
+            self.counting.struck(Kind::LateArrival, Whom::Client(route.client));
         }
         let said = self.execute(message);
         if late || message.delivery == Delivery::Again {
             return;
         }
         if self.dice.chance(self.fates.lost_reply) {
-            return self.counting.struck(Kind::LostReply);
+            return self.counting.struck(Kind::LostReply, Whom::Client(route.client));
         }
-        let delay = self.delay();
+        let delay = self.delay(route);
         self.in_order(route, 1, delay, Event::Answered(message.clone(), said));
     }
 
@@ -131,13 +132,16 @@ impl Network {
         let ttl = i64::try_from(question.ttl().as_millis()).unwrap_or(i64::MAX / 2);
         let now = server.now_ms();
         let (verb, keys, token) = (question.verb(), question.keys(), question.token());
+        let had = |model: &Model, key: &String| {
+            model.live(now).any(|(there, entry)| there == key && *entry.token == *token)
+        };
+        let missing: Vec<_> = keys.iter().filter(|key| !had(&server.model, key)).cloned().collect();
         let reply = server.model.ask(verb, keys, token, ttl, now);
         if *delivery == Delivery::Again {
-            self.counting.struck(Kind::Duplicate);
-            if matches!(verb, Verb::Acquire | Verb::Repair) {
-                let route = *route;
-                self.excused
-                    .extend(keys.iter().map(|key| (route.node, key.clone(), Arc::from(token))));
+            self.counting.struck(Kind::Duplicate, Whom::Client(route.client));
+            if matches!(reply, Reply::Granted) {
+                let keys = missing.into_iter();
+                self.excused.extend(keys.map(|key| (route.node, key, Arc::from(token))));
             }
         }
         Said::Reply(reply)
@@ -163,7 +167,7 @@ impl Network {
         self.servers[node].pending.clear();
         for route in self.routes_to(node) {
             self.silence_old(route);
-            self.break_up(route);
+            let _ = self.break_up(route);
         }
         let model = &mut self.servers[node].model;
         match memory {

@@ -48,6 +48,8 @@ pub(super) struct WireField {
     nets: Vec<PipeNet>,
     /// By client, then by node.
     routes: Vec<Vec<Route>>,
+    /// Whether each node refuses to kill connections.
+    refuses: Vec<bool>,
     /// What each node says while it is failing.
     errors: Vec<&'static str>,
     dice: Mutex<Dice>,
@@ -61,13 +63,15 @@ impl WireField {
         let mut dice = plan.dice("wire");
         let nodes: Vec<_> =
             (0..plan.nodes).map(|node| EmbeddedNode::pipe(format!("n{node}"))).collect();
+        nodes.iter().for_each(EmbeddedNode::watch_others);
         if plan.has(Kind::CrashRolledBack) {
             nodes.iter().for_each(EmbeddedNode::remember_changes);
         }
         let may_refuse = plan.ttls().iter().all(|ttl| *ttl <= SOON) && dice.chance(0.4);
         let share = if may_refuse { 0.7 } else { 0.0 };
-        for node in &nodes {
-            node.refuse_kill(dice.chance(share));
+        let refuses: Vec<bool> = nodes.iter().map(|_| dice.chance(share)).collect();
+        for (node, refuses) in nodes.iter().zip(&refuses) {
+            node.refuse_kill(*refuses);
         }
         let errors = nodes.iter().filter_map(|_| dice.pick(&ERRORS)).collect();
         let nets: Vec<_> = (0..plan.clients).map(|_| PipeNet::new(nodes.iter().cloned())).collect();
@@ -77,7 +81,15 @@ impl WireField {
         };
         let routes =
             nets.iter().map(|net| nodes.iter().map(|node| route(net, node)).collect()).collect();
-        Self { nodes, nets, routes, errors, dice: Mutex::new(dice), excused: Mutex::default() }
+        Self {
+            nodes,
+            nets,
+            routes,
+            refuses,
+            errors,
+            dice: Mutex::new(dice),
+            excused: Mutex::default(),
+        }
     }
 
     fn route(&self, client: usize, node: usize) -> &Route {
@@ -201,6 +213,13 @@ impl Field for WireField {
         self.nodes[node].set_clock_rate(rate);
     }
 
+    /// Where an old connection cannot be killed, what it delivers is released once more after a TTL, and else expires.
+    fn stop_clock(&self, node: usize) {
+        if !self.refuses[node] {
+            self.nodes[node].set_clock_rate(0.0);
+        }
+    }
+
     fn fail(&self, node: usize, failing: Failing) {
         let line = (failing == Failing::Yes).then(|| self.errors[node].to_owned());
         self.nodes[node].fail_with(line);
@@ -215,12 +234,14 @@ impl Field for WireField {
     }
 
     /// At both ends, or at the client's only: then what it has sent still arrives.
-    fn disconnect(&self, client: usize, node: usize) {
+    fn disconnect(&self, client: usize, node: usize) -> bool {
         let relay = self.route(client, node).relay();
+        let connected = relay.connections() > 0;
         match lock(&self.dice).chance(0.5) {
             true => relay.reset(),
             false => relay.hang_up(),
         }
+        connected
     }
 
     fn has_weather(&self) -> bool {
@@ -262,6 +283,10 @@ impl Field for WireField {
     fn keys(&self, node: usize) -> Vec<Key> {
         let texts = self.nodes[node].texts().into_iter();
         texts.map(|(key, token, left)| Key { key, token: token.into(), left }).collect()
+    }
+
+    fn touched_others(&self, node: usize) -> Vec<String> {
+        self.nodes[node].touched_others()
     }
 
     fn is_excused(&self, node: usize, key: &Key) -> bool {

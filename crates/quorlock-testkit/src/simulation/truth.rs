@@ -1,0 +1,90 @@
+//! Whether what a call told is true, as far as its caller can see: the promises of the calls, said again from their
+//! documentation.
+
+use std::time::{Duration, Instant};
+
+use quorlock::{Error, Guard, ReleaseReport};
+
+use super::finding::Finding;
+use super::wish::{Asking, Wish};
+use super::worker::{DRIFT_FACTOR, DRIFT_FLOOR, Hold, MS, Worker};
+
+impl Worker {
+    /// A wait ends without a lock when it is over, and not before.
+    pub(super) fn judge_acquire(
+        &self,
+        wish: &Wish,
+        told: Option<&Result<Option<Guard>, Error>>,
+        took: Duration,
+    ) {
+        match (wish.asking, told) {
+            (Asking::Waiting(wait), Some(Err(error))) if took < wait => {
+                self.untrue(format!("a wait of {wait:?} ended after {took:?}: {error}"));
+            }
+            (Asking::Once, Some(Err(Error::Held { .. })))
+            | (Asking::Waiting(_), Some(Ok(None))) => {
+                self.untrue("an answer to another question".to_owned());
+            }
+            (_, Some(Err(error))) => self.judge_error(error),
+            (_, None | Some(Ok(_))) => {}
+        }
+    }
+
+    /// An extend that came through has moved the deadline as far as it was asked to, and the lock is held.
+    pub(super) fn judge_extend(
+        &self,
+        hold: &Hold,
+        told: &Result<(), Error>,
+        asked_at: Instant,
+        ttl: Duration,
+    ) {
+        let valid = hold.guard.is_valid();
+        match told {
+            Ok(()) if !valid => self.untrue("extended, and not valid".to_owned()),
+            Ok(()) => {
+                let least = ttl.mul_f64(1.0 - DRIFT_FACTOR).saturating_sub(DRIFT_FLOOR + MS);
+                let until = hold.guard.valid_until();
+                let short = until.is_none_or(|until| until < asked_at + least);
+                // Not beyond the maximum hold time, which `look` holds it to.
+                if short && hold.longest.is_none() {
+                    self.untrue(format!("extended for {ttl:?}, and not valid for so long"));
+                }
+            }
+            Err(Error::Lost { .. }) if valid => self.untrue("lost, and valid".to_owned()),
+            Err(error) => self.judge_error(error),
+        }
+    }
+
+    /// It says whether the lock was still held.
+    pub(super) fn judge_release(
+        &self,
+        was_valid: bool,
+        told: Option<&Result<ReleaseReport, Error>>,
+    ) {
+        match told {
+            Some(Err(Error::Lost { .. })) if was_valid => {
+                self.untrue("released as lost, and it was valid".to_owned());
+            }
+            Some(Ok(_) | Err(Error::NoQuorum { .. })) if !was_valid => {
+                self.untrue("released, and not said that it was lost".to_owned());
+            }
+            Some(Err(error)) => self.judge_error(error),
+            None | Some(Ok(_)) => {}
+        }
+    }
+
+    fn judge_error(&self, error: &Error) {
+        match error {
+            Error::Held { .. }
+            | Error::NoQuorum { .. }
+            | Error::TooLate { .. }
+            | Error::Lost { .. } => {}
+            other => self.untrue(format!("told without a reason: {other}")),
+        }
+    }
+
+    fn untrue(&self, what: String) {
+        let (worker, at) = (self.name.clone(), self.record.now());
+        self.record.found(Finding::Untrue { worker, what, at });
+    }
+}
