@@ -123,7 +123,7 @@ impl Core {
         let audience = &self.nodes.audience;
         match round {
             Ok(won) => {
-                self.note_pace(won.took, terms);
+                self.pace.note(won.took, terms.time_limit);
                 let (took, votes) = (won.took, won.votes);
                 let held =
                     Held::new(&self.nodes, wish.terms.clone(), won, wish.max_hold, &self.entropy);
@@ -138,7 +138,7 @@ impl Core {
             Err(missed) => {
                 match &missed {
                     Missed::Denied { took } => {
-                        took.iter().for_each(|took| self.note_pace(*took, terms));
+                        took.iter().for_each(|took| self.pace.note(*took, terms.time_limit));
                         audience.tell(|| Event::Denied { resources: resources.clone() });
                     }
                     Missed::NoQuorum(failures) => audience.tell(|| Event::AcquireFailed {
@@ -153,11 +153,6 @@ impl Core {
                 Err(missed)
             }
         }
-    }
-
-    /// No round takes longer than its limit, unless this process was stopped: that tells nothing of the nodes.
-    fn note_pace(&self, took: Duration, terms: &Terms) {
-        self.pace.note(took.min(terms.time_limit));
     }
 
     fn error(&self, wish: &Wish, missed: Missed, waited: Duration) -> Error {

@@ -11,8 +11,9 @@ use crate::validity::later;
 pub(crate) struct Pace(AtomicU64);
 
 impl Pace {
-    pub(crate) fn note(&self, took: Duration) {
-        let new = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+    /// No round takes longer than its time limit, unless this process was stopped: that tells nothing of the nodes.
+    pub(crate) fn note(&self, took: Duration, time_limit: Duration) {
+        let new = u64::try_from(took.min(time_limit).as_nanos()).unwrap_or(u64::MAX);
         // Two notes at once may lose one of them: it is an average.
         let old = self.0.load(Ordering::Relaxed);
         let average = if old == 0 { new } else { old - old / 8 + new / 8 };
@@ -146,12 +147,19 @@ mod tests {
     fn the_pace_follows_what_is_measured() {
         let pace = Pace::default();
         assert_eq!(pace.measured(), Duration::ZERO);
-        pace.note(8 * MS);
+        pace.note(8 * MS, 90 * MS);
         assert_eq!(pace.measured(), 8 * MS);
         // An eighth of the way to what is measured now.
-        pace.note(16 * MS);
+        pace.note(16 * MS, 90 * MS);
         assert_eq!(pace.measured(), 9 * MS);
-        (0..100).for_each(|_| pace.note(90 * MS));
+        (0..100).for_each(|_| pace.note(90 * MS, 90 * MS));
         assert!(pace.measured() > 80 * MS);
+    }
+
+    #[test]
+    fn a_process_that_was_stopped_does_not_take_that_for_the_pace_of_its_nodes() {
+        let pace = Pace::default();
+        pace.note(3_000 * MS, 50 * MS);
+        assert_eq!(pace.measured(), 50 * MS);
     }
 }
