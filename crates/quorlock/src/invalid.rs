@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 /// What is wrong with a setting, a node's URL, or a resource. Nothing was sent to any node.
+///
+/// There may be more variants one day, but each has all the fields that it will have: it can be written down and compared.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidInput {

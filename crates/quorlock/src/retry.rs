@@ -26,7 +26,7 @@ impl Retry {
     pub const DEFAULT_LONGEST: Duration = Duration::from_millis(100);
 
     /// Delays from `shortest` up to `longest`, or, on slow nodes, more: see the type.
-    #[must_use]
+    #[must_use = "a policy does nothing until it is given to a builder"]
     pub const fn between(shortest: Duration, longest: Duration) -> Self {
         Self { shortest, longest }
     }
