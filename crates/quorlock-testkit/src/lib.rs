@@ -22,6 +22,7 @@ mod container;
 pub mod embedded;
 mod error;
 mod fault;
+pub mod fuzz;
 pub mod history;
 mod node;
 mod observer;

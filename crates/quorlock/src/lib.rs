@@ -87,4 +87,9 @@ pub mod seam {
     pub use crate::error::Failure;
     pub use crate::node::{Node, Question, Reply, Verb};
     pub use crate::redis_node::{Abort, Connector, Server, Wire};
+
+    /// What comes from outside, read as the library reads it: for fuzzing.
+    pub mod fuzz {
+        pub use crate::redis_node::fuzz::{keys, replies, url};
+    }
 }

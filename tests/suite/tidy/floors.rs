@@ -43,7 +43,17 @@ pub(super) const FLOORS: Table = Table {
 
 /// One node, inside of its folder.
 pub(super) const INSIDE_REDIS_NODE: Table = Table {
-    floors: &[&["address", "wire", "owed", "reply", "exchange", "tls", "session", "connection"]],
+    floors: &[&[
+        "address",
+        "wire",
+        "owed",
+        "reply",
+        "fuzz",
+        "exchange",
+        "tls",
+        "session",
+        "connection",
+    ]],
     exceptions: &[("wire", "tls", "`rediss://` is TLS around the stream that is opened here")],
 };
 

@@ -18,6 +18,7 @@
 mod address;
 mod connection;
 mod exchange;
+pub(crate) mod fuzz;
 mod owed;
 mod reply;
 mod session;
