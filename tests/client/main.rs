@@ -6,10 +6,12 @@
 //! | `hold` | takes the lock at once and keeps it | `acquired`, `lost REASON` | `extend`, `release` |
 //! | `acquire` | connects, then asks once for every `try` | `ready`, `acquired`, `denied` | `try`, `release` |
 //! | `contend` | takes the lock and gives it back, for `--rounds` | `acquired` each time, `violation`, `done` | |
+//! | `compete` | the same, until `--log` has `--rounds` lines from all programs | `violation: ...`, `done` | |
 //!
 //! Whatever fails is said as `error ...`.
 
 mod acquire;
+mod compete;
 mod console;
 mod contend;
 mod hold;
@@ -33,6 +35,7 @@ async fn main() -> ExitCode {
     match options.mode.as_str() {
         "hold" => hold::run(&options, &mut console).await,
         "acquire" => acquire::run(&options, &mut console).await,
+        "compete" => compete::run(&options, &mut console).await,
         "contend" => contend::run(&options, &mut console).await,
         other => {
             eprintln!("quorlock-test-client: no mode is called `{other}`");

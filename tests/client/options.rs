@@ -10,10 +10,13 @@ use quorlock::Redlock;
 pub(crate) struct Options {
     pub(crate) mode: String,
     pub(crate) resource: String,
-    /// How often `contend` takes the lock.
+    /// How often `contend` takes the lock, or all who `compete` together.
     pub(crate) rounds: u32,
     /// The file that exists while a contender is inside.
     pub(crate) inside: PathBuf,
+    /// Where those who `compete` write that they held the lock.
+    pub(crate) log: PathBuf,
+    prefix: String,
     urls: Vec<String>,
     ttl: Duration,
     time_limit: Option<Duration>,
@@ -21,7 +24,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads `MODE URL.. --resource NAME --ttl MS [--time-limit MS] [--drift-factor F] [--rounds N] [--inside PATH]`.
+    /// Reads `MODE URL.. --resource NAME --ttl MS [--prefix TEXT] [--time-limit MS] [--drift-factor F] [--rounds N]
+    /// [--inside PATH] [--log PATH]`.
     ///
     /// # Errors
     ///
@@ -48,6 +52,8 @@ impl Options {
             "--drift-factor" => self.drift_factor = Some(value.parse().ok()?),
             "--rounds" => self.rounds = value.parse().ok()?,
             "--inside" => self.inside = value.into(),
+            "--log" => self.log = value.into(),
+            "--prefix" => self.prefix = value,
             _ => return None,
         }
         Some(())
@@ -59,7 +65,7 @@ impl Options {
     ///
     /// The builder's.
     pub(crate) fn redlock(&self) -> Result<Redlock, quorlock::Error> {
-        let mut builder = Redlock::builder(self.urls.clone()).ttl(self.ttl);
+        let mut builder = Redlock::builder(self.urls.clone()).ttl(self.ttl).prefix(&*self.prefix);
         if let Some(limit) = self.time_limit {
             builder = builder.time_limit(limit);
         }
