@@ -1,0 +1,31 @@
+"""Takes aioredlock's locks."""
+
+import asyncio
+
+from aioredlock import Aioredlock, LockError
+from contest import Contest
+
+
+async def acquire(manager, contest):
+    while True:
+        try:
+            return await manager.lock(contest.resource, lock_timeout=contest.ttl_ms / 1000)
+        except LockError:
+            await asyncio.sleep(contest.pause())
+
+
+async def main():
+    contest = Contest()
+    manager = Aioredlock(contest.urls, retry_delay_min=0.001, retry_delay_max=0.02)
+    while contest.goes_on():
+        lock = await acquire(manager, contest)
+        if contest.enter():
+            await asyncio.sleep(contest.hold_time())
+            contest.leave()
+        await manager.unlock(lock)
+        await asyncio.sleep(contest.pause())
+    await manager.destroy()
+    contest.say("done")
+
+
+asyncio.run(main())
