@@ -10,7 +10,6 @@ use quorlock::Redlock;
 use tokio::time::sleep;
 
 use crate::console::{Console, say};
-use crate::hold::close;
 use crate::options::Options;
 
 /// What this side is called in the log and in the file that exists while somebody is inside.
@@ -35,12 +34,17 @@ async fn compete(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
         // Else whoever polls more often than the others would never let them in.
         sleep(up_to(10)).await;
     }
-    close(&redlock).await;
-    Ok(())
+    // Longer than a node is away: what is not given back by then is to be counted.
+    Ok(redlock.close(Duration::from_secs(5)).await?)
 }
 
 async fn hold_once(redlock: &Redlock, options: &Options) -> Result<(), Box<dyn std::error::Error>> {
-    let guard = redlock.lock(options.resource.as_str()).await?;
+    // A set of resources is taken by a script, a single one by the command that all libraries use.
+    let beside = format!("{}:beside", options.resource);
+    let guard = match one_in(2) {
+        true => redlock.lock([options.resource.as_str(), beside.as_str()]).await?,
+        false => redlock.lock(options.resource.as_str()).await?,
+    };
     match File::create_new(&options.inside) {
         Ok(mut file) => writeln!(file, "{NAME}")?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -52,6 +56,10 @@ async fn hold_once(redlock: &Redlock, options: &Options) -> Result<(), Box<dyn s
     }
     writeln!(OpenOptions::new().append(true).create(true).open(&options.log)?, "{NAME}")?;
     sleep(up_to(3)).await;
+    if one_in(3) {
+        // Where a quorum did not answer, the lock is held for as long as it was before.
+        guard.extend().await.ok();
+    }
     if !guard.is_valid() {
         return Err("the lock was lost while it was held: nothing can be said of exclusion".into());
     }
@@ -67,6 +75,14 @@ fn holds_so_far(options: &Options) -> io::Result<usize> {
     }
 }
 
+fn one_in(times: u64) -> bool {
+    random().is_multiple_of(times)
+}
+
 fn up_to(milliseconds: u64) -> Duration {
-    Duration::from_micros(RandomState::new().hash_one(0) % (1_000 * milliseconds))
+    Duration::from_micros(random() % (1_000 * milliseconds))
+}
+
+fn random() -> u64 {
+    RandomState::new().hash_one(0)
 }

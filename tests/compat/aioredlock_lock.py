@@ -9,7 +9,11 @@ from contest import Contest
 async def acquire(manager, contest):
     while True:
         try:
-            return await manager.lock(contest.resource, lock_timeout=contest.ttl_ms / 1000)
+            lock = await manager.lock(contest.resource, lock_timeout=contest.ttl_ms / 1000)
+            if contest.extends():
+                # Before anybody relies on the lock: where it fails, aioredlock gives it back.
+                await manager.extend(lock)
+            return lock
         except LockError:
             await asyncio.sleep(contest.pause())
 

@@ -67,6 +67,11 @@ class Contest:
         return random.uniform(0, 0.003)
 
     @staticmethod
+    def extends():
+        """Whether to extend the lock this time: every library can, and each does it in its own way."""
+        return random.random() < 1 / 3
+
+    @staticmethod
     def pause():
         """Else whoever polls more often than the others would never let them in."""
         return random.uniform(0, 0.01)

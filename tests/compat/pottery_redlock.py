@@ -23,6 +23,8 @@ def main():
         lock.acquire()
         if contest.enter():
             time.sleep(contest.hold_time())
+            if contest.extends():
+                lock.extend()
             contest.leave()
         lock.release()
         time.sleep(contest.pause())

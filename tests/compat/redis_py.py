@@ -29,6 +29,9 @@ def main():
         held = acquire(locks)
         if contest.enter():
             time.sleep(contest.hold_time())
+            if contest.extends():
+                for lock in held:
+                    lock.extend(contest.ttl_ms / 1000, replace_ttl=True)
             contest.leave()
         release(held)
         time.sleep(contest.pause())

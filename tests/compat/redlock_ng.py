@@ -13,6 +13,9 @@ def main():
         lock = redlock.acquire(contest.resource, contest.ttl_ms, blocking=True)
         if contest.enter():
             time.sleep(contest.hold_time())
+            if contest.extends():
+                # Where it fails, the lock is held for as long as it was before.
+                redlock.extend(lock, contest.ttl_ms)
             contest.leave()
         redlock.release(lock)
         time.sleep(contest.pause())

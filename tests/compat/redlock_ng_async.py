@@ -1,4 +1,4 @@
-"""Takes redlock-ng's `AsyncRedlock`, which asks all nodes at once."""
+"""Takes redlock-ng's `AsyncRedlock`, which asks all nodes at once. It cannot extend."""
 
 import asyncio
 

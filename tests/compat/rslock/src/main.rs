@@ -67,7 +67,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn hold_once(manager: &LockManager, options: &Options) -> Result<(), Box<dyn Error>> {
-    let lock = manager.acquire_no_guard(options.resource.as_str(), options.ttl).await?;
+    let mut lock = manager.acquire_no_guard(options.resource.as_str(), options.ttl).await?;
+    if one_in_three() {
+        // Before anybody relies on the lock: where it fails, rslock gives it back.
+        match manager.extend(&lock, options.ttl).await {
+            Ok(extended) => lock = extended,
+            Err(_) => return Ok(()),
+        }
+    }
     // Later than when the round began, so half of what is left is trusted, and no more.
     let (held, trusted) = (Instant::now(), Duration::from_millis(lock.validity_time as u64) / 2);
     match File::create_new(&options.inside) {
@@ -90,6 +97,14 @@ async fn hold_once(manager: &LockManager, options: &Options) -> Result<(), Box<d
     Ok(())
 }
 
+fn one_in_three() -> bool {
+    random().is_multiple_of(3)
+}
+
 fn up_to(milliseconds: u64) -> Duration {
-    Duration::from_micros(RandomState::new().hash_one(0) % (1_000 * milliseconds))
+    Duration::from_micros(random() % (1_000 * milliseconds))
+}
+
+fn random() -> u64 {
+    RandomState::new().hash_one(0)
 }
