@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::time::Duration;
 
-use quorlock::Redlock;
+use quorlock::{Error, Guard, Redlock};
 use tokio::time::sleep;
 
 use crate::console::{Console, say};
@@ -50,7 +50,7 @@ async fn hold_once(redlock: &Redlock, options: &Options) -> Result<(), Box<dyn s
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let other = fs::read_to_string(&options.inside).unwrap_or_default();
             say(format_args!("violation: {NAME} met {}", other.trim()));
-            return Ok(guard.release().await.map(drop)?);
+            return give_back(guard).await;
         }
         Err(error) => return Err(error.into()),
     }
@@ -64,7 +64,16 @@ async fn hold_once(redlock: &Redlock, options: &Options) -> Result<(), Box<dyn s
         return Err("the lock was lost while it was held: nothing can be said of exclusion".into());
     }
     fs::remove_file(&options.inside)?;
-    Ok(guard.release().await.map(drop)?)
+    give_back(guard).await
+}
+
+async fn give_back(guard: Guard) -> Result<(), Box<dyn std::error::Error>> {
+    match guard.release().await {
+        Ok(_) => Ok(()),
+        // Nodes that did not answer in time are owed the release; `close` waits for them.
+        Err(Error::NoQuorum { .. }) => Ok(say("released where a quorum did not answer in time")),
+        Err(error) => Err(format!("while releasing: {error:?}").into()),
+    }
 }
 
 fn holds_so_far(options: &Options) -> io::Result<usize> {
