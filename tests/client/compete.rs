@@ -71,7 +71,10 @@ async fn give_back(guard: Guard) -> Result<(), Box<dyn std::error::Error>> {
     match guard.release().await {
         Ok(_) => Ok(()),
         // Nodes that did not answer in time are owed the release; `close` waits for them.
-        Err(Error::NoQuorum { .. }) => Ok(say("released where a quorum did not answer in time")),
+        Err(Error::NoQuorum { .. }) => {
+            say("released where a quorum did not answer in time");
+            Ok(())
+        }
         Err(error) => Err(format!("while releasing: {error:?}").into()),
     }
 }
