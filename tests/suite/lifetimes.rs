@@ -70,7 +70,7 @@ async fn g4_what_a_node_is_owed_is_paid_also_after_the_last_handle_is_dropped() 
 #[tokio::test(start_paused = true)]
 async fn g1_every_attempt_has_a_token_of_its_own() {
     let (nodes, _net, builder) = pipes(5);
-    nodes[..3].iter().for_each(|node| drop(node.run(&["SET", "a", "somebody"])));
+    nodes[..3].iter().for_each(|node| drop(node.run(&["SET", "a", "somebody", "EX", "60"])));
     let redlock = builder.build().unwrap();
     redlock.lock("a").wait_for(TTL).await.unwrap_err();
     let sets: Vec<_> =

@@ -307,7 +307,7 @@ async fn g4_a_lost_round_leaves_nothing_of_ours() {
     for held in [1..4, 0..5] {
         let redlock = handle(&cluster).await;
         for i in held.clone() {
-            cluster.node(i).command(&["SET", "a", "another's"]).await.unwrap();
+            cluster.node(i).command(&["SET", "a", "another's", "EX", "600"]).await.unwrap();
         }
         for _ in 0..20 {
             assert!(redlock.try_lock("a").await.unwrap().is_none());

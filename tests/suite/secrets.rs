@@ -59,8 +59,12 @@ async fn g8_a_wrong_password_is_named_as_what_is_wrong_and_not_repeated() {
     let cluster = guarded().await;
     let mut seen = Seen::default();
     for (urls, kind, hint) in [
-        (urls(&cluster, WRONG_PASSWORD), NodeErrorKind::Down, "Password authentication failed"),
-        (cluster.urls(), NodeErrorKind::Refused, "NOAUTH"),
+        (
+            urls(&cluster, WRONG_PASSWORD),
+            NodeErrorKind::Misconfigured,
+            "Password authentication failed",
+        ),
+        (cluster.urls(), NodeErrorKind::Misconfigured, "NOAUTH"),
     ] {
         let events = Events::default();
         let redlock = Redlock::builder(urls).observer(events.clone()).build().unwrap();

@@ -46,7 +46,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Verb::Acquire),
         Just(Verb::Extend),
         Just(Verb::Repair),
-        Just(Verb::Release)
+        Just(Verb::Release),
+        Just(Verb::Undo)
     ];
     // The library sorts the names of a set, and so does this.
     let keys = subsequence(KEYS.map(str::to_owned).to_vec(), 1..=KEYS.len());
@@ -128,13 +129,13 @@ impl Pair {
             Verb::Acquire => ACQUIRE,
             Verb::Extend => EXTEND,
             Verb::Repair => REPAIR,
-            Verb::Release => RELEASE,
+            Verb::Release | Verb::Undo => RELEASE,
         };
         let number = keys.len().to_string();
         let mut words = vec!["EVAL", script, &number];
         words.extend(keys.iter().map(String::as_str));
         words.push(token);
-        if verb != Verb::Release {
+        if !verb.is_release() {
             words.push(&ttl);
         }
         read(verb, &self.run(&words))
@@ -200,9 +201,10 @@ fn read(verb: Verb, reply: &Reply) -> seam::Reply {
         (Verb::Extend, [1, _]) => seam::Reply::Kept,
         (Verb::Extend, [0, _]) => seam::Reply::Missing,
         (Verb::Extend, [-1, _]) => seam::Reply::HeldByAnother,
-        (Verb::Release, [deleted, others]) => {
+        (Verb::Release | Verb::Undo, [deleted, others, foreign]) => {
             let count = |number: i64| usize::try_from(number).expect("a script counts from 0");
-            seam::Reply::Released { deleted: count(*deleted), others: count(*others) }
+            let (deleted, others, foreign) = (count(*deleted), count(*others), count(*foreign));
+            seam::Reply::Released { deleted, others, foreign }
         }
         _ => panic!("{verb:?} answered {reply:?}"),
     }

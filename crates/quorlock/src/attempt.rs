@@ -61,16 +61,24 @@ impl Core {
         loop {
             let (delay, reserve) = (delays.next().unwrap_or_default(), delays.shortest());
             let now = clock.now();
+            if missed.is_final(&self.nodes) {
+                return Err(self.error(wish, missed, Duration::ZERO));
+            }
             let next = match &missed {
                 Missed::Denied { .. } => wait.after_denial(delay, reserve, now),
                 Missed::NoQuorum(_) | Missed::TooLate { .. } => {
                     wait.after_failure(delay, reserve, now)
                 }
             };
+            let (Next::AskAfter(rest) | Next::GiveUpAfter(rest)) = next;
+            let end = later(now, rest);
+            if let Some(error) = self.foreign(wish, &mut missed, end).await {
+                return Err(error);
+            }
+            clock.sleep_until(end).await;
             match next {
-                Next::AskAfter(rest) => clock.sleep_until(later(now, rest)).await,
-                Next::GiveUpAfter(rest) => {
-                    clock.sleep_until(later(now, rest)).await;
+                Next::AskAfter(_) => {}
+                Next::GiveUpAfter(_) => {
                     let waited = clock.now().saturating_duration_since(wait.begun());
                     return Err(self.error(wish, missed, waited));
                 }
@@ -92,9 +100,24 @@ impl Core {
         self.ready(None).await?;
         match self.attempt(wish, &wish.terms).await {
             Ok(guard) => Ok(Some(guard)),
-            Err(Missed::Denied { .. }) => Ok(None),
+            Err(mut missed @ Missed::Denied { .. }) => {
+                let end = later(self.nodes.clock.now(), wish.terms.time_limit);
+                self.foreign(wish, &mut missed, end).await.map_or(Ok(None), Err)
+            }
             Err(missed) => Err(self.error(wish, missed, Duration::ZERO)),
         }
+    }
+
+    /// After a denial: the error, if a foreign key is what denied it and that is known by `end`.
+    async fn foreign(&self, wish: &Wish, missed: &mut Missed, end: Instant) -> Option<Error> {
+        let Missed::Denied { undone, .. } = missed else { return None };
+        let failures = round::foreign(&self.nodes, undone, end).await?;
+        let resources = wish.terms.keys.resources();
+        self.nodes.audience.tell(|| Event::AcquireFailed {
+            resources: resources.clone(),
+            failures: failures.clone(),
+        });
+        Some(Error::ForeignKey { resources: resources.clone(), failures })
     }
 
     /// Waits for the first connections, until `end` at the latest. Says whether it was in time.
@@ -137,7 +160,7 @@ impl Core {
             }
             Err(missed) => {
                 match &missed {
-                    Missed::Denied { took } => {
+                    Missed::Denied { took, .. } => {
                         took.iter().for_each(|took| self.pace.note(*took, terms.time_limit));
                         audience.tell(|| Event::Denied { resources: resources.clone() });
                     }

@@ -43,6 +43,21 @@ pub enum Error {
         failures: Vec<NodeError>,
     },
 
+    /// A program that knows nothing of locks has set the key, and set it without expiry, on so many nodes that nobody can
+    /// get the lock until it is deleted. Nothing is held. Waiting does not help: find out whose key it is, delete it, or lock another
+    /// name (a [`prefix`](crate::Builder::prefix) keeps locks apart from data).
+    #[error(
+        "{resources} is a foreign key: without expiry, so nobody can lock it; {}",
+        list(failures)
+    )]
+    #[non_exhaustive]
+    ForeignKey {
+        /// What was asked for.
+        resources: Resources,
+        /// The nodes that have such a key.
+        failures: Vec<NodeError>,
+    },
+
     /// A quorum granted, but only after the lease was over: nothing is held, and what was taken is being given back.
     /// The nodes are too slow for this TTL, or this process was stopped meanwhile. Try again, with a longer TTL.
     #[error(
@@ -165,10 +180,20 @@ pub enum NodeErrorKind {
     NoAnswer,
     /// The connection broke before the answer came. The command may have been carried out.
     Disconnected,
-    /// The node answered with an error, or with something that is no answer to what was asked.
+    /// The node answered with an error, and did nothing of what it was asked: out of memory, loading, read-only, and so on.
+    /// It may do it another time.
     Refused,
+    /// The node refused to do it, and will again until somebody changes its configuration or ours: a wrong password, a right
+    /// that is missing, a cluster, a command that it does not know. Where such nodes alone make a quorum impossible,
+    /// nothing is waited for.
+    Misconfigured,
+    /// The node's answer does not tell whether the command was carried out: an error in the middle of a script, or
+    /// something that is no answer to what was asked.
+    Unclear,
     /// The node holds the resource for somebody else.
     HeldByAnother,
+    /// The node holds something under the name of the resource that never expires.
+    ForeignKey,
     /// The node no longer holds the key of this lock.
     KeyGone,
 }
@@ -181,7 +206,10 @@ impl fmt::Display for NodeErrorKind {
             Self::NoAnswer => "no answer within the time limit",
             Self::Disconnected => "disconnected before it answered",
             Self::Refused => "refused",
+            Self::Misconfigured => "refused for good",
+            Self::Unclear => "an answer that does not tell what was done",
             Self::HeldByAnother => "held by somebody else",
+            Self::ForeignKey => "a key without expiry",
             Self::KeyGone => "the key is gone",
         })
     }
@@ -206,9 +234,16 @@ impl Failure {
         self.kind
     }
 
-    /// Whether nothing was sent: only then is there nothing to give back.
-    pub(crate) fn is_unsent(&self) -> bool {
-        matches!(self.kind, NodeErrorKind::Down | NodeErrorKind::Overloaded)
+    /// Whether nothing was done: only then is there nothing to give back.
+    pub(crate) fn is_not_applied(&self) -> bool {
+        use NodeErrorKind::{Down, Misconfigured, Overloaded, Refused};
+        matches!(self.kind, Down | Overloaded | Refused | Misconfigured)
+    }
+
+    /// Whether the node itself said it, on a connection that goes on.
+    pub(crate) fn is_said(&self) -> bool {
+        use NodeErrorKind::{Misconfigured, Refused, Unclear};
+        matches!(self.kind, Refused | Misconfigured | Unclear)
     }
 
     /// What lies behind it, else what it is.

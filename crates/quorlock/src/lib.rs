@@ -90,6 +90,6 @@ pub mod seam {
 
     /// What comes from outside, read as the library reads it: for fuzzing.
     pub mod fuzz {
-        pub use crate::redis_node::fuzz::{keys, replies, url};
+        pub use crate::redis_node::fuzz::{Read, keys, replies, url};
     }
 }

@@ -22,8 +22,17 @@ pub enum Verb {
     Extend,
     /// Set again what the node has lost of a lease that a quorum is proven to hold.
     Repair,
-    /// Delete every key that holds the token.
+    /// Delete every key of a lease that holds the token.
     Release,
+    /// The same for an attempt that came to nothing: its keys may never have been set. Tells what is there instead.
+    Undo,
+}
+
+impl Verb {
+    /// Whether it takes back instead of setting.
+    pub fn is_release(self) -> bool {
+        matches!(self, Self::Release | Self::Undo)
+    }
 }
 
 /// One question of a round, the same for all nodes.
@@ -63,7 +72,7 @@ impl Question {
     }
 
     pub(crate) fn is_release(&self) -> bool {
-        self.verb == Verb::Release
+        self.verb.is_release()
     }
 
     /// Whether it may no longer be sent: nothing that sets a key may be queued behind a release.
@@ -85,12 +94,14 @@ pub enum Reply {
     Missing,
     /// To an extend: a key holds something else.
     HeldByAnother,
-    /// To a release.
+    /// To a release or an undo.
     Released {
         /// How many keys were deleted.
         deleted: usize,
         /// How many hold something else.
         others: usize,
+        /// How many of those have no expiry.
+        foreign: usize,
     },
     /// No answer, or none to what was asked.
     Failed(Failure),
@@ -103,7 +114,7 @@ impl Reply {
             Self::Failed(failure) => failure,
             Self::Denied | Self::HeldByAnother => NodeErrorKind::HeldByAnother.into(),
             Self::Missing => NodeErrorKind::KeyGone.into(),
-            Self::Granted | Self::Kept | Self::Released { .. } => NodeErrorKind::Refused.into(),
+            Self::Granted | Self::Kept | Self::Released { .. } => NodeErrorKind::Unclear.into(),
         }
     }
 }

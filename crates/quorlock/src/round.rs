@@ -29,9 +29,11 @@ pub(crate) struct Won {
 /// Why a round was not won.
 #[derive(Debug)]
 pub(crate) enum Missed {
-    /// `took` is known where votes decided it, and not the end of the time.
     Denied {
+        /// Known where votes decided it, and not the end of the time.
         took: Option<Duration>,
+        /// What was taken, being given back: the answers tell what is there instead.
+        undone: FanOut,
     },
     NoQuorum(Vec<NodeError>),
     TooLate {
@@ -60,7 +62,7 @@ pub(crate) async fn acquire(
                 Reply::Granted => None,
                 other => Some(other.into_failure()),
             };
-            if failure.as_ref().is_some_and(Failure::is_unsent) {
+            if failure.as_ref().is_some_and(Failure::is_not_applied) {
                 undo.spare(index);
             }
             ballot.record(index, failure)
@@ -77,7 +79,10 @@ pub(crate) async fn acquire(
             Ok(Won { token, until: deadline, touched, took, votes: ballot.tally.granted() })
         }
         Verdict::Won => Err(Missed::TooLate { took }),
-        Verdict::Denied => Err(Missed::Denied { took: is_decided.then_some(took) }),
+        Verdict::Denied => {
+            let took = is_decided.then_some(took);
+            Err(Missed::Denied { took, undone: undo.give_back() })
+        }
         Verdict::NoQuorum | Verdict::Pending => Err(Missed::NoQuorum(ballot.errors(nodes))),
     }
 }
@@ -95,7 +100,7 @@ impl<'a> Undo<'a> {
         Self { nodes, terms, token, touched: nodes.all() }
     }
 
-    /// Nothing was sent to this node.
+    /// Nothing was done on this node.
     fn spare(&mut self, index: usize) {
         self.touched = self.touched.without(index);
     }
@@ -103,15 +108,51 @@ impl<'a> Undo<'a> {
     fn disarm(mut self) -> NodeSet {
         std::mem::replace(&mut self.touched, NodeSet::EMPTY)
     }
+
+    fn give_back(self) -> FanOut {
+        let (nodes, terms, token) = (self.nodes, self.terms, self.token);
+        undo(nodes, terms, token, self.disarm())
+    }
+}
+
+impl Missed {
+    /// Whether nodes that refuse for good alone make a quorum impossible.
+    pub(crate) fn is_final(&self, nodes: &Nodes) -> bool {
+        let Self::NoQuorum(failures) = self else { return false };
+        let refuse = failures.iter().filter(|error| error.kind() == NodeErrorKind::Misconfigured);
+        nodes.len() - refuse.count() < nodes.quorum()
+    }
 }
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if !self.touched.is_empty() {
-            let ttl = self.terms.validity.ttl();
-            drop(release(self.nodes, self.terms, self.token, ttl, self.touched));
+            drop(undo(self.nodes, self.terms, self.token, self.touched));
         }
     }
+}
+
+/// Retires the token and gives back what an attempt took or may have taken, before it returns.
+fn undo(nodes: &Arc<Nodes>, terms: &Terms, token: &Arc<Token>, which: NodeSet) -> FanOut {
+    token.retire();
+    nodes.ask(which, question(Verb::Undo, terms, token))
+}
+
+/// Whether so many nodes hold something without expiry that nobody can get the lock, as far as it is known by `end` from
+/// what they say when an attempt is given back.
+pub(crate) async fn foreign(
+    nodes: &Nodes,
+    undone: &mut FanOut,
+    end: Instant,
+) -> Option<Vec<NodeError>> {
+    let mut ballot = Ballot::new(nodes);
+    undone
+        .until(end, |index, reply| {
+            let is_foreign = matches!(reply, Reply::Released { foreign: 1.., .. });
+            ballot.record(index, is_foreign.then(|| NodeErrorKind::ForeignKey.into()))
+        })
+        .await;
+    ballot.tally.is_majority_gone().then(|| ballot.errors(nodes))
 }
 
 /// An extend that a quorum has kept, to be counted only if the lease is still held.
@@ -310,7 +351,9 @@ impl Ballot {
         self.heard = self.heard.with(index);
         self.tally.record(match failure.as_ref().map(Failure::kind) {
             None => Vote::Granted,
-            Some(NodeErrorKind::HeldByAnother | NodeErrorKind::KeyGone) => Vote::Denied,
+            Some(
+                NodeErrorKind::HeldByAnother | NodeErrorKind::ForeignKey | NodeErrorKind::KeyGone,
+            ) => Vote::Denied,
             Some(_) => Vote::Failed,
         });
         self.failures.extend(failure.map(|failure| (index, failure)));

@@ -34,7 +34,63 @@ fn lua(question: &Question) -> Option<&'static Lua> {
         Verb::Acquire => Some(&ACQUIRE),
         Verb::Extend => Some(&EXTEND),
         Verb::Repair => Some(&REPAIR),
-        Verb::Release => Some(&RELEASE),
+        Verb::Release | Verb::Undo => Some(&RELEASE),
+    }
+}
+
+/// Whether the answer to `question` is that of a script.
+pub(crate) fn is_by_script(question: &Question) -> bool {
+    lua(question).is_some()
+}
+
+/// How a question is put to the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The server's own compare-and-delete: a release of one resource, where the server has such a command.
+    Native(Delete),
+    /// `EVALSHA`: the node is expected to know it. For an acquire of one resource, `SET NX`.
+    Hash,
+    /// `EVAL`: the node said `NOSCRIPT`; this loads it too.
+    Text,
+}
+
+/// A server's own compare-and-delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delete {
+    /// `DELEX key IFEQ token`: Redis since 8.4.
+    Delex,
+    /// `DELIFEQ key token`: Valkey since 9.0.
+    Delifeq,
+}
+
+impl Delete {
+    /// All of them, in the order of [`COMMANDS`](Self::COMMANDS).
+    pub(crate) const ALL: [Self; 2] = [Self::Delex, Self::Delifeq];
+    /// What a server is asked about, to see which it has.
+    pub(crate) const COMMANDS: [&str; 2] = ["DELEX", "DELIFEQ"];
+}
+
+impl Form {
+    /// The form in which `question` is put first, on a server with `native`.
+    pub(crate) fn first(question: &Question, native: Option<Delete>) -> Self {
+        match native {
+            Some(delete) if question.verb == Verb::Release && question.keys().len() == 1 => {
+                Self::Native(delete)
+            }
+            _ => Self::Hash,
+        }
+    }
+
+    /// The form for a node that did nothing in this one.
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Native(_) => Self::Hash,
+            Self::Hash | Self::Text => Self::Text,
+        }
+    }
+
+    pub(crate) fn is_native(self) -> bool {
+        matches!(self, Self::Native(_))
     }
 }
 
@@ -43,18 +99,17 @@ pub(crate) fn has_text(question: &Question, form: Form) -> bool {
     form == Form::Hash && lua(question).is_some()
 }
 
-/// How a script is named to the node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// `EVALSHA`: the node is expected to know it.
-    Hash,
-    /// `EVAL`: the node said `NOSCRIPT`; this loads it too.
-    Text,
-}
-
 /// The one command that asks `question`.
 pub(crate) fn command(question: &Question, form: Form) -> Cmd {
     let token = question.token.as_str();
+    if let Form::Native(delete) = form {
+        let mut command = Cmd::with_capacity(4, 64 + token.len());
+        match delete {
+            Delete::Delex => command.arg("DELEX").arg(question.keys()).arg("IFEQ").arg(token),
+            Delete::Delifeq => command.arg("DELIFEQ").arg(question.keys()).arg(token),
+        };
+        return command;
+    }
     let ttl = question.ttl.as_millis().to_string();
     let Some(script) = lua(question) else {
         let mut set = Cmd::with_capacity(6, 64 + token.len());
@@ -63,8 +118,8 @@ pub(crate) fn command(question: &Question, form: Form) -> Cmd {
     };
     let mut eval = Cmd::new();
     match form {
-        Form::Hash => eval.arg("EVALSHA").arg(&script.hash),
         Form::Text => eval.arg("EVAL").arg(script.text),
+        Form::Hash | Form::Native(_) => eval.arg("EVALSHA").arg(&script.hash),
     };
     eval.arg(question.keys.as_slice().len()).arg(question.keys.as_slice()).arg(token);
     if !question.is_release() {
@@ -119,6 +174,20 @@ mod tests {
     fn a_release_carries_no_ttl() {
         let question = ask(Verb::Release, &["a"]);
         assert_eq!(words(&question, Form::Hash).last().unwrap(), question.token.as_str());
+    }
+
+    #[test]
+    fn a_held_lock_on_one_resource_is_released_natively_where_the_server_can() {
+        let question = ask(Verb::Release, &["a"]);
+        let token = question.token.as_str().to_owned();
+        let form = |delete| Form::first(&question, Some(delete));
+        assert_eq!(words(&question, form(Delete::Delex)), ["DELEX", "a", "IFEQ", &token]);
+        assert_eq!(words(&question, form(Delete::Delifeq)), ["DELIFEQ", "a", &token]);
+        assert_eq!(form(Delete::Delex).next(), Form::Hash);
+        let native = Some(Delete::Delex);
+        assert_eq!(Form::first(&ask(Verb::Release, &["a", "b"]), native), Form::Hash);
+        assert_eq!(Form::first(&ask(Verb::Undo, &["a"]), native), Form::Hash);
+        assert_eq!(Form::first(&question, None), Form::Hash);
     }
 
     #[test]

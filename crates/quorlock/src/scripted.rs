@@ -59,7 +59,7 @@ fn default(verb: Verb) -> Plan {
     let reply = match verb {
         Verb::Acquire | Verb::Repair => Reply::Granted,
         Verb::Extend => Reply::Kept,
-        Verb::Release => Reply::Released { deleted: 1, others: 0 },
+        Verb::Release | Verb::Undo => Reply::Released { deleted: 1, others: 0, foreign: 0 },
     };
     Some((Duration::ZERO, reply))
 }

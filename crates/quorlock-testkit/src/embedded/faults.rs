@@ -131,6 +131,11 @@ impl EmbeddedNode {
         self.with(|server| server.failing = line);
     }
 
+    /// Gives it a compare-and-delete of its own, as newer servers have: `delex` or `delifeq`.
+    pub fn add_native_delete(&self, name: &'static str) {
+        self.with(|server| server.native = Some(name));
+    }
+
     /// Whether it answers `CLIENT KILL` as it does where the user has no right to it. Says whether it did before.
     pub(crate) fn refuse_kill(&self, refuses: bool) -> bool {
         self.with(|server| std::mem::replace(&mut server.refuses_kill, refuses))

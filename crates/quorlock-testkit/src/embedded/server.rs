@@ -35,6 +35,8 @@ pub(crate) struct Server {
     pending: VecDeque<Event>,
     pub(crate) failing: Option<String>,
     pub(crate) refuses_kill: bool,
+    /// The name of its own compare-and-delete, if it has one.
+    pub(crate) native: Option<&'static str>,
     pub(crate) delay: Duration,
     pub(crate) password: Option<String>,
     pub(crate) tally: Tally,
@@ -83,6 +85,7 @@ impl Server {
             pending: VecDeque::new(),
             failing: None,
             refuses_kill: false,
+            native: None,
             delay: Duration::ZERO,
             password: None,
             tally: Tally::default(),
@@ -249,7 +252,7 @@ impl Server {
     }
 
     fn try_execute(&mut self, session: &mut Session, args: &Args) -> Outcome {
-        let command = Command::find(args)?;
+        let command = Command::find(args, self.native)?;
         if !session.authenticated && !command.needs_no_password() {
             return Err("NOAUTH Authentication required.".to_owned());
         }

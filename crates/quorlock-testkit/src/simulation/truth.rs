@@ -3,11 +3,18 @@
 
 use std::time::{Duration, Instant};
 
-use quorlock::{Error, Guard, ReleaseReport};
+use quorlock::{Error, Guard, NodeErrorKind, ReleaseReport};
 
 use super::finding::Finding;
 use super::wish::{Asking, Wish};
 use super::worker::{DRIFT_FACTOR, DRIFT_FLOOR, Hold, MS, Worker};
+
+/// Nodes that refuse for good are not waited for, where they alone leave no quorum.
+fn is_final(error: &Error) -> bool {
+    let Error::NoQuorum { failures, needed, total, .. } = error else { return false };
+    let refuse = failures.iter().filter(|failure| failure.kind() == NodeErrorKind::Misconfigured);
+    total - refuse.count() < *needed
+}
 
 impl Worker {
     /// A wait ends without a lock when it is over, and not before.
@@ -18,7 +25,7 @@ impl Worker {
         took: Duration,
     ) {
         match (wish.asking, told) {
-            (Asking::Waiting(wait), Some(Err(error))) if took < wait => {
+            (Asking::Waiting(wait), Some(Err(error))) if took < wait && !is_final(error) => {
                 self.untrue(format!("a wait of {wait:?} ended after {took:?}: {error}"));
             }
             (Asking::Once, Some(Err(Error::Held { .. })))

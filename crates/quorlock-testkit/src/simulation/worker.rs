@@ -78,7 +78,8 @@ impl Worker {
         let since = *self.connects_since.get_or_init(|| running);
         let connecting = (since + CONNECT_LIMIT).saturating_sub(running);
         let bound = match wish.asking {
-            Asking::Once => connecting + limit,
+            // One more of them to ask whether a foreign key denies it.
+            Asking::Once => connecting + limit * 2,
             Asking::Waiting(wait) => wait.max(limit) + limit,
         };
         let asked = self.called("acquire", bound, wish.cancel, self.ask(wish)).await;

@@ -53,10 +53,11 @@ async fn the_library_files_do_their_work(
     assert_eq!(node.keys(), keys);
 
     node.run(&["LPUSH", "list", "x"]);
-    let all = ["a", "b", "gone", "list"];
-    assert_eq!(run::<(i64, i64)>(c, RELEASE, &all, &["token"]).await, (2, 1));
-    assert_eq!(node.keys(), ["list"]);
-    node.run(&["DEL", "list"]);
+    node.run(&["SET", "other", "other", "EX", "60"]);
+    let all = ["a", "b", "gone", "list", "other"];
+    assert_eq!(run::<(i64, i64, i64)>(c, RELEASE, &all, &["token"]).await, (2, 2, 1));
+    assert_eq!(node.keys(), ["list", "other"]);
+    node.run(&["DEL", "list", "other"]);
 }
 
 #[tokio::test]

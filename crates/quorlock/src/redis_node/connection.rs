@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::aio::MultiplexedConnection;
 use redis::cmd;
 use tokio::sync::watch;
 
@@ -14,7 +15,7 @@ use super::{Link, Shared};
 use crate::error::{Failure, NodeError, NodeErrorKind};
 use crate::event::Event;
 use crate::retry::Retry;
-use crate::script::Form;
+use crate::script::Delete;
 use crate::sync::lock;
 use crate::validity::later;
 
@@ -79,9 +80,9 @@ async fn serve(node: &Arc<Shared>) {
         Ok(opened) => opened,
         Err(failure) => return down(node, &failure),
     };
-    let Opened { connection, mut driver, identity, old_left } = opened;
+    let Opened { connection, mut driver, identity, old_left, native } = opened;
     lock(&node.state).identity = Some(identity);
-    up(node, connection, old_left);
+    up(node, connection, old_left, native);
     let failure: Failure = tokio::select! {
         biased;
         () = &mut driver => NodeErrorKind::Disconnected.into(),
@@ -149,17 +150,22 @@ async fn silent(node: &Shared) {
 }
 
 /// Publishes the connection, with every owed release in front of whatever is asked next (invariant 3).
-fn up(node: &Arc<Shared>, connection: redis::aio::MultiplexedConnection, old_left: bool) {
+fn up(
+    node: &Arc<Shared>,
+    connection: MultiplexedConnection,
+    old_left: bool,
+    native: Option<Delete>,
+) {
     let now = node.clock.now();
     let mut state = lock(&node.state);
     state.sessions += 1;
-    let mut session = Session::new(state.sessions, connection, now, old_left);
+    let mut session = Session::new(state.sessions, connection, now, old_left, native);
     let due: Vec<_> = state
         .owed
         .due()
         .into_iter()
         .map(|(number, release)| {
-            let sent = node.send(&mut session, &release, Form::Hash, Some(number), now);
+            let sent = node.send(&mut session, &release, None, Some(number), now);
             (release, sent)
         })
         .collect();
@@ -180,7 +186,12 @@ fn up(node: &Arc<Shared>, connection: redis::aio::MultiplexedConnection, old_lef
 }
 
 fn down(node: &Shared, why: &Failure) {
-    let failure = Failure::with_source(NodeErrorKind::Down, why.reason());
+    // Where the login was refused for good, whoever asks has to know.
+    let kind = match why.kind() {
+        NodeErrorKind::Misconfigured => NodeErrorKind::Misconfigured,
+        _ => NodeErrorKind::Down,
+    };
+    let failure = Failure::with_source(kind, why.reason());
     let mut state = lock(&node.state);
     let was = std::mem::replace(&mut state.link, Link::Down(failure.clone()));
     let forgotten = state.owed.trim(node.clock.now());

@@ -10,21 +10,19 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 use tokio::task::coop::unconstrained;
 
-use super::owed::SLACK;
+use super::owed::{MAX_UNANSWERED, SLACK};
 use super::reply::{self, Answer};
 use super::{Link, Shared, State};
 use crate::error::{Failure, NodeErrorKind};
 use crate::event::Event;
 use crate::node::{Question, Reply, Verb};
 use crate::retry::jittered;
-use crate::script::{self, Form};
+use crate::script::{self, Delete, Form};
 use crate::sync::lock;
 use crate::validity::later;
 
 /// A connection is not given up sooner, however short the time limit: a hiccup of a node is not its death.
 const PATIENCE_FLOOR: Duration = Duration::from_millis(100);
-/// The most commands other than releases that wait for the answer of one node.
-const MAX_UNANSWERED: u64 = 8192;
 /// Between attempts to get a release through that the node refuses: at least, and at most.
 const INSIST: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
@@ -35,6 +33,8 @@ pub(super) struct Session {
     began: Instant,
     /// The connection before this one may still deliver commands.
     old_left: bool,
+    /// The server's own compare-and-delete, as long as it does not refuse it.
+    native: Option<Delete>,
     sent: u64,
     heard: u64,
     /// Since when it owes an answer without having given one.
@@ -49,9 +49,10 @@ impl Session {
         connection: MultiplexedConnection,
         began: Instant,
         old_left: bool,
+        native: Option<Delete>,
     ) -> Self {
         let (sent, heard, waiting_since, patience) = (0, 0, began, PATIENCE_FLOOR);
-        Self { number, connection, began, old_left, sent, heard, waiting_since, patience }
+        Self { number, connection, began, old_left, native, sent, heard, waiting_since, patience }
     }
 
     /// Up to where it was asked, if it owes an answer.
@@ -94,7 +95,7 @@ enum Put {
 impl Shared {
     pub(super) async fn exchange(self: Arc<Self>, question: Arc<Question>) -> Reply {
         loop {
-            match self.put(&question, Form::Hash, None) {
+            match self.put(&question, None, None) {
                 Put::Queued(sent) => return self.hear(&question, sent).await,
                 Put::Later => self.settled.wait().await,
                 Put::Refused(failure) => return Reply::Failed(failure),
@@ -102,8 +103,9 @@ impl Shared {
         }
     }
 
-    /// Queues the command, or says why not. `owed` is the number of a release already noted.
-    fn put(&self, question: &Arc<Question>, form: Form, owed: Option<u64>) -> Put {
+    /// Queues the command, in the first form that the node knows unless another is asked for, or says why not. `owed` is the
+    /// number of a release already noted.
+    fn put(&self, question: &Arc<Question>, form: Option<Form>, owed: Option<u64>) -> Put {
         let now = self.clock.now();
         let mut state = lock(&self.state);
         if question.is_revoked() {
@@ -141,10 +143,11 @@ impl Shared {
         &self,
         session: &mut Session,
         question: &Question,
-        form: Form,
+        form: Option<Form>,
         owed: Option<u64>,
         now: Instant,
     ) -> Sent {
+        let form = form.unwrap_or_else(|| Form::first(question, session.native));
         session.patience = session.patience.max(question.time_limit.saturating_mul(2));
         if session.owes().is_none() {
             session.waiting_since = now;
@@ -169,21 +172,35 @@ impl Shared {
             if answer.is_ok() {
                 self.note_heard(sent.session, sent.sequence);
             }
-            let reply = match reply::read(question, sent.form, answer) {
+            let answer = reply::read(question, sent.form, answer);
+            if matches!(answer, Answer::NotNative) {
+                self.note_not_native(sent.session);
+            }
+            let reply = match answer {
                 Answer::Reply(reply) => reply,
-                Answer::NoScript => match self.put(question, Form::Text, sent.owed) {
-                    Put::Queued(again) => {
-                        sent = again;
-                        continue;
+                Answer::OtherForm | Answer::NotNative => {
+                    match self.put(question, Some(sent.form.next()), sent.owed) {
+                        Put::Queued(again) => {
+                            sent = again;
+                            continue;
+                        }
+                        Put::Later => Reply::Failed(NodeErrorKind::Down.into()),
+                        Put::Refused(failure) => Reply::Failed(failure),
                     }
-                    Put::Later => Reply::Failed(NodeErrorKind::Down.into()),
-                    Put::Refused(failure) => Reply::Failed(failure),
-                },
+                }
             };
             if let Some(number) = sent.owed {
                 self.follow(question, number, sent.session, &reply);
             }
             return reply;
+        }
+    }
+
+    fn note_not_native(&self, number: u64) {
+        if let Link::Up(session) = &mut lock(&self.state).link
+            && session.number == number
+        {
+            session.native = None;
         }
     }
 
@@ -219,9 +236,7 @@ impl Shared {
                     return;
                 }
             },
-            Reply::Failed(failure)
-                if failure.kind() == NodeErrorKind::Refused && ledger.is_live(owed, now) =>
-            {
+            Reply::Failed(failure) if failure.is_said() && ledger.is_live(owed, now) => {
                 jittered(INSIST[0], INSIST[1], &self.entropy)
             }
             _ => return,
@@ -230,7 +245,7 @@ impl Shared {
         let (node, release) = (Arc::clone(self), Arc::clone(release));
         self.spawner.spawn(Box::pin(async move {
             if node.stays_owed(owed, again_after).await
-                && let Put::Queued(sent) = node.put(&release, Form::Hash, Some(owed))
+                && let Put::Queued(sent) = node.put(&release, None, Some(owed))
             {
                 node.hear(&release, sent).await;
             }

@@ -11,29 +11,41 @@ use super::reply::{self, Answer};
 use crate::invalid::InvalidInput;
 use crate::node::{Question, Reply, Verb};
 use crate::resources::{Keys, Resources};
-use crate::script::Form;
+use crate::script::{Delete, Form};
 use crate::token::Token;
 
-/// What a node's bytes mean as the answer to each question, by hash and by text. `None` where the script's text would be
-/// sent instead.
+/// A node's bytes, read as the answer to one question.
+#[derive(Debug)]
+pub struct Read {
+    /// What was asked.
+    pub verb: Verb,
+    /// Whether by the server's own command for it.
+    pub native: bool,
+    /// What they mean; `None` where the question would be put in another form.
+    pub reply: Option<Reply>,
+}
+
+/// What a node's bytes mean as the answer to each question on one resource, in every form.
 ///
 /// # Errors
 ///
 /// None: the question is about a name that is in order.
-pub fn replies(bytes: &[u8]) -> Result<Vec<(Verb, Option<Reply>)>, InvalidInput> {
+pub fn replies(bytes: &[u8]) -> Result<Vec<Read>, InvalidInput> {
     let keys = Keys::parse("a".into(), "")?;
     let token = Arc::new(Token::new(Uuid::nil(), [0; 16]));
     let (ttl, time_limit) = (Duration::from_secs(1), Duration::from_millis(50));
     let answer = redis::parse_redis_value(bytes);
-    let verbs = [Verb::Acquire, Verb::Extend, Verb::Repair, Verb::Release];
+    let verbs = [Verb::Acquire, Verb::Extend, Verb::Repair, Verb::Release, Verb::Undo];
     let asked = verbs.into_iter().flat_map(|verb| [(verb, Form::Hash), (verb, Form::Text)]);
+    let asked = asked.chain([(Verb::Release, Form::Native(Delete::Delifeq))]);
     let read = asked.map(|(verb, form)| {
         let (keys, token) = (keys.clone(), Arc::clone(&token));
         let question = Question { verb, keys, token, ttl, time_limit };
-        match reply::read(&question, form, answer.clone()) {
-            Answer::Reply(reply) => (verb, Some(reply)),
-            Answer::NoScript => (verb, None),
-        }
+        let reply = match reply::read(&question, form, answer.clone()) {
+            Answer::Reply(reply) => Some(reply),
+            Answer::OtherForm | Answer::NotNative => None,
+        };
+        Read { verb, native: form.is_native(), reply }
     });
     Ok(read.collect())
 }

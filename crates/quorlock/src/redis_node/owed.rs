@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 use crate::node::Question;
 use crate::validity::later;
 
-/// The most releases that one node is owed; beyond it the oldest is forgotten.
-const MAX_OWED: usize = 4096;
+/// The most commands other than releases that wait for the answer of one node.
+pub(super) const MAX_UNANSWERED: u64 = 8192;
+/// The most releases that one node is owed; beyond it the oldest is forgotten. Twice what may wait for its answer when a
+/// node freezes: all of it has to be released.
+const MAX_OWED: usize = 2 * MAX_UNANSWERED as usize;
 /// Redis keeps a key for up to a millisecond more than its TTL (safety.md H36); clocks run apart a little.
 pub(super) const SLACK: Duration = Duration::from_millis(100);
 

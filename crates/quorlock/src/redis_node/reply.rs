@@ -1,6 +1,6 @@
 //! What a node's answer means for the question that it answers. Pure; sends nothing.
 
-use redis::{RedisError, RedisResult, Value};
+use redis::{ErrorKind, RedisError, RedisResult, Value};
 
 use crate::error::{Failure, NodeErrorKind};
 use crate::node::{Question, Reply, Verb};
@@ -9,42 +9,59 @@ use crate::script::{self, Form};
 /// What to make of an answer.
 pub(super) enum Answer {
     Reply(Reply),
-    /// The node does not know the script: nothing was done, send its text.
-    NoScript,
+    /// Nothing was done of it in this form (or nothing was there to be done, and not why): ask in the next.
+    OtherForm,
+    /// The node has not the native command, or we not the right to it: nothing was done, ask in the next form.
+    NotNative,
 }
 
 /// Reads the answer to `question`. Anything unexpected is a failure, never a grant.
 pub(super) fn read(question: &Question, form: Form, answer: RedisResult<Value>) -> Answer {
     let value = match answer.and_then(Value::extract_error) {
         Ok(value) => value,
+        Err(error) if form.is_native() && is_not_native(&error) => return Answer::NotNative,
         Err(error) if error.code() == Some("NOSCRIPT") && script::has_text(question, form) => {
-            return Answer::NoScript;
+            return Answer::OtherForm;
         }
-        Err(error) => return Answer::Reply(Reply::Failed(failure(error))),
+        Err(error) => return Answer::Reply(Reply::Failed(without_token(failure(error), question))),
     };
+    let by_script = script::is_by_script(question);
     let reply = match (question.verb, &value) {
-        (Verb::Acquire, Value::Okay) => Reply::Granted,
-        (Verb::Acquire, Value::Nil) => Reply::Denied,
-        (Verb::Acquire | Verb::Repair, Value::Int(1)) => Reply::Granted,
-        (Verb::Acquire | Verb::Repair, Value::Int(0)) => Reply::Denied,
+        (Verb::Acquire, Value::Okay) if !by_script => Reply::Granted,
+        (Verb::Acquire, Value::Nil) if !by_script => Reply::Denied,
+        (Verb::Acquire | Verb::Repair, Value::Int(1)) if by_script => Reply::Granted,
+        (Verb::Acquire | Verb::Repair, Value::Int(0)) if by_script => Reply::Denied,
         (Verb::Extend, Value::Array(parts)) => match parts.as_slice() {
             [Value::Int(1), Value::Int(_)] => Reply::Kept,
             [Value::Int(0), Value::Int(_)] => Reply::Missing,
             [Value::Int(-1), Value::Int(_)] => Reply::HeldByAnother,
             _ => unexpected(&value),
         },
-        (Verb::Release, Value::Array(parts)) => match parts.as_slice() {
-            [Value::Int(deleted), Value::Int(others)] => {
-                match (usize::try_from(*deleted), usize::try_from(*others)) {
-                    (Ok(deleted), Ok(others)) => Reply::Released { deleted, others },
-                    _ => unexpected(&value),
-                }
-            }
-            _ => unexpected(&value),
-        },
+        (Verb::Release | Verb::Undo, Value::Array(parts)) if !form.is_native() => {
+            released(parts).unwrap_or_else(|| unexpected(&value))
+        }
+        // The native commands do not say what is there instead; the script does.
+        (Verb::Release, Value::Int(0)) if form.is_native() => return Answer::OtherForm,
+        (Verb::Release, Value::Int(1)) if form.is_native() => {
+            Reply::Released { deleted: 1, others: 0, foreign: 0 }
+        }
         _ => unexpected(&value),
     };
     Answer::Reply(reply)
+}
+
+fn is_not_native(error: &RedisError) -> bool {
+    let is_unknown = error.detail().is_some_and(|said| said.starts_with("unknown command"));
+    is_unknown || error.code() == Some("NOPERM")
+}
+
+fn released(parts: &[Value]) -> Option<Reply> {
+    let [Value::Int(deleted), Value::Int(others), Value::Int(foreign)] = parts else { return None };
+    Some(Reply::Released {
+        deleted: usize::try_from(*deleted).ok()?,
+        others: usize::try_from(*others).ok()?,
+        foreign: usize::try_from(*foreign).ok()?,
+    })
 }
 
 fn unexpected(value: &Value) -> Reply {
@@ -58,29 +75,78 @@ fn unexpected(value: &Value) -> Reply {
         _ => "a value of another type",
     };
     Reply::Failed(Failure::with_source(
-        NodeErrorKind::Refused,
+        NodeErrorKind::Unclear,
         format!("it answered {kind}, which is no answer to this question"),
     ))
 }
 
+/// Codes that say: nothing was done, and it may be done another time.
+const REFUSED: [&str; 10] = [
+    "OOM",
+    "READONLY",
+    "LOADING",
+    "MISCONF",
+    "BUSY",
+    "NOREPLICAS",
+    "MASTERDOWN",
+    "TRYAGAIN",
+    "NOSCRIPT",
+    "WRONGTYPE",
+];
+/// Codes that say: nothing was done, nor will be until a configuration is changed.
+const MISCONFIGURED: [&str; 7] =
+    ["NOAUTH", "NOPERM", "WRONGPASS", "MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN"];
+/// The same for errors without a code of their own, by how they begin.
+const REFUSED_ERR: [&str; 1] = ["max number of clients"];
+const MISCONFIGURED_ERR: [&str; 4] = ["unknown command", "DB index", "AUTH", "Client sent AUTH"];
+/// What is kept of what a server says.
+const MAX_SAID: usize = 200;
+
 /// A failed command, as a node's failure.
 pub(super) fn failure(error: RedisError) -> Failure {
+    if error.kind() == ErrorKind::AuthenticationFailed {
+        return Failure::with_source(NodeErrorKind::Misconfigured, error);
+    }
     let broken = error.is_io_error() || error.is_connection_dropped();
     if broken || error.is_unrecoverable_error() || error.is_timeout() {
         return Failure::with_source(NodeErrorKind::Disconnected, error);
     }
-    match error.code() {
-        Some(code) => {
-            let said = format!("{code} {}", without_arguments(error.detail().unwrap_or_default()));
-            Failure::with_source(NodeErrorKind::Refused, said.trim_end().to_owned())
-        }
-        None => Failure::with_source(NodeErrorKind::Refused, error),
+    let Some(code) = error.code() else {
+        return Failure::with_source(NodeErrorKind::Unclear, error);
+    };
+    let detail = without_arguments(error.detail().unwrap_or_default());
+    let said: String = format!("{code} {detail}").trim_end().chars().take(MAX_SAID).collect();
+    Failure::with_source(class(code, detail), said)
+}
+
+/// What an error says of the command that it answers (safety.md H26).
+fn class(code: &str, detail: &str) -> NodeErrorKind {
+    let begins = |with: &[&str]| code == "ERR" && with.iter().any(|head| detail.starts_with(head));
+    // A server says where in a script an error came about: what was before it has been done.
+    if detail.contains("script:") || detail.contains("@user_script") {
+        NodeErrorKind::Unclear
+    } else if REFUSED.contains(&code) || begins(&REFUSED_ERR) {
+        NodeErrorKind::Refused
+    } else if MISCONFIGURED.contains(&code) || begins(&MISCONFIGURED_ERR) {
+        NodeErrorKind::Misconfigured
+    } else {
+        NodeErrorKind::Unclear
     }
 }
 
 /// A server repeats the arguments of a command that it does not know, and with them a token.
 fn without_arguments(detail: &str) -> &str {
     detail.split(", with args").next().unwrap_or_default()
+}
+
+/// Whatever it is that repeats the token: it goes no further.
+fn without_token(failure: Failure, question: &Question) -> Failure {
+    let reason = failure.reason();
+    if reason.contains(question.token()) {
+        Failure::with_source(failure.kind(), reason.replace(question.token(), "..."))
+    } else {
+        failure
+    }
 }
 
 #[cfg(test)]
@@ -92,21 +158,37 @@ mod tests {
 
     use super::*;
     use crate::resources::Keys;
+    use crate::script::Delete;
     use crate::token::Token;
 
-    const VERBS: [Verb; 4] = [Verb::Acquire, Verb::Extend, Verb::Repair, Verb::Release];
+    const VERBS: [Verb; 5] = [Verb::Acquire, Verb::Extend, Verb::Repair, Verb::Release, Verb::Undo];
 
-    fn answer(verb: Verb, value: Value) -> Reply {
-        let question = Question {
+    fn question(verb: Verb) -> Question {
+        Question {
             verb,
             keys: Keys::parse("a".into(), "").unwrap(),
             token: Arc::new(Token::new(Uuid::nil(), [0; 16])),
             ttl: Duration::from_secs(1),
             time_limit: Duration::from_millis(50),
-        };
-        match read(&question, Form::Text, Ok(value)) {
+        }
+    }
+
+    fn answer(verb: Verb, value: Value) -> Reply {
+        match read(&question(verb), Form::Text, Ok(value)) {
             Answer::Reply(reply) => reply,
-            Answer::NoScript => panic!("no script was asked for"),
+            Answer::OtherForm | Answer::NotNative => panic!("there is no other form than its text"),
+        }
+    }
+
+    /// What a server says, on a line of its own.
+    fn line(line: &str) -> Value {
+        redis::parse_redis_value(format!("{line}\r\n").as_bytes()).unwrap()
+    }
+
+    fn failed(verb: Verb, said: &str) -> Failure {
+        match answer(verb, line(said)) {
+            Reply::Failed(failure) => failure,
+            other => panic!("{said} is {other:?}"),
         }
     }
 
@@ -117,14 +199,16 @@ mod tests {
     #[test]
     fn only_the_one_expected_answer_grants() {
         assert!(matches!(answer(Verb::Acquire, Value::Okay), Reply::Granted));
-        assert!(matches!(answer(Verb::Acquire, Value::Int(1)), Reply::Granted));
+        assert!(matches!(answer(Verb::Repair, Value::Int(1)), Reply::Granted));
         assert!(matches!(answer(Verb::Acquire, Value::Nil), Reply::Denied));
         assert!(matches!(answer(Verb::Repair, Value::Int(0)), Reply::Denied));
         assert!(matches!(answer(Verb::Extend, pair(1, 500)), Reply::Kept));
         assert!(matches!(answer(Verb::Extend, pair(0, -2)), Reply::Missing));
         assert!(matches!(answer(Verb::Extend, pair(-1, -2)), Reply::HeldByAnother));
-        let released = answer(Verb::Release, pair(2, 1));
-        assert!(matches!(released, Reply::Released { deleted: 2, others: 1 }));
+        for verb in [Verb::Release, Verb::Undo] {
+            let released = answer(verb, Value::Array([2, 1, 1].map(Value::Int).to_vec()));
+            assert!(matches!(released, Reply::Released { deleted: 2, others: 1, foreign: 1 }));
+        }
     }
 
     #[test]
@@ -145,10 +229,75 @@ mod tests {
                 assert!(matches!(reply, Reply::Failed(_)), "{verb:?} {value:?}: {reply:?}");
             }
         }
+        assert!(matches!(answer(Verb::Acquire, Value::Int(1)), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Extend, Value::Okay), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Repair, Value::Okay), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Release, Value::Int(1)), Reply::Failed(_)));
-        assert!(matches!(answer(Verb::Release, pair(-1, 0)), Reply::Failed(_)));
+        assert!(matches!(answer(Verb::Release, pair(1, 0)), Reply::Failed(_)));
+        let below = Value::Array([-1, 0, 0].map(Value::Int).to_vec());
+        assert!(matches!(answer(Verb::Release, below), Reply::Failed(_)));
+    }
+
+    /// The table of `docs/operations.md`.
+    #[test]
+    fn every_error_of_the_table_has_its_class() {
+        use NodeErrorKind::{Misconfigured, Refused, Unclear};
+        let table = [
+            ("-OOM command not allowed when used memory > 'maxmemory'.", Refused),
+            ("-READONLY You can't write against a read only replica.", Refused),
+            ("-LOADING Redis is loading the dataset in memory", Refused),
+            ("-MISCONF Redis is configured to save RDB snapshots, but ...", Refused),
+            ("-BUSY Redis is busy running a script.", Refused),
+            ("-NOREPLICAS Not enough good replicas to write.", Refused),
+            ("-MASTERDOWN Link with MASTER is down", Refused),
+            ("-TRYAGAIN Multiple keys request during rehashing of slot", Refused),
+            ("-NOSCRIPT No matching script.", Refused),
+            ("-WRONGTYPE Operation against a key holding the wrong kind of value", Refused),
+            ("-ERR max number of clients reached", Refused),
+            ("-NOAUTH Authentication required.", Misconfigured),
+            ("-NOPERM User app has no permissions to run the 'set' command", Misconfigured),
+            ("-WRONGPASS invalid username-password pair or user is disabled.", Misconfigured),
+            ("-MOVED 866 10.0.0.9:6379", Misconfigured),
+            ("-ASK 866 10.0.0.9:6379", Misconfigured),
+            ("-CROSSSLOT Keys in request don't hash to the same slot", Misconfigured),
+            ("-CLUSTERDOWN Hash slot not served", Misconfigured),
+            ("-ERR unknown command 'EVALSHA', with args beginning with: 'x' ", Misconfigured),
+            ("-ERR DB index is out of range", Misconfigured),
+            ("-ERR something that nobody has heard of", Unclear),
+            ("-SOMETHING new", Unclear),
+            ("-OOM command not allowed script: abc, on @user_script:7.", Unclear),
+            ("-ERR Error running script (call to f_abc): @user_script:7: -OOM", Unclear),
+        ];
+        for (said, class) in table {
+            for verb in VERBS {
+                let failure = failed(verb, said);
+                assert_eq!(failure.kind(), class, "{verb:?}: {said}");
+                assert_eq!(failure.is_not_applied(), class != Unclear, "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_native_command_says_yes_and_the_script_says_why_not() {
+        let form = Form::Native(Delete::Delifeq);
+        let read = |value| read(&question(Verb::Release), form, Ok(value));
+        let deleted = read(Value::Int(1));
+        assert!(matches!(deleted, Answer::Reply(Reply::Released { deleted: 1, others: 0, .. })));
+        assert!(matches!(read(Value::Int(0)), Answer::OtherForm));
+        assert!(matches!(read(Value::Int(2)), Answer::Reply(Reply::Failed(_))));
+        for said in ["-ERR unknown command 'DELIFEQ', with args", "-NOPERM no permissions"] {
+            assert!(matches!(read(line(said)), Answer::NotNative), "{said}");
+        }
+        assert!(matches!(read(line("-OOM no")), Answer::Reply(Reply::Failed(_))));
+    }
+
+    #[test]
+    fn whatever_repeats_the_token_does_not_make_it_known_and_long_stories_are_cut() {
+        let token = question(Verb::Acquire).token().to_owned();
+        let failure = failed(Verb::Acquire, &format!("-ERR what is {token} to you"));
+        assert!(!failure.to_string().contains(&token), "{failure}");
+        let failure = failed(Verb::Acquire, &format!("-ERR {}", "x".repeat(100_000)));
+        assert!(failure.to_string().len() < 300);
     }
 
     #[test]
@@ -157,7 +306,7 @@ mod tests {
             b"-ERR unknown command 'EVALSHA', with args beginning with: '1' 'a' 'SECRET' \r\n";
         let value = redis::parse_redis_value(line).unwrap();
         let Reply::Failed(failure) = answer(Verb::Release, value) else { panic!("it is an error") };
-        assert_eq!(failure.to_string(), "refused (ERR unknown command 'EVALSHA')");
+        assert_eq!(failure.to_string(), "refused for good (ERR unknown command 'EVALSHA')");
         assert!(!format!("{failure:?}").contains("SECRET"));
     }
 

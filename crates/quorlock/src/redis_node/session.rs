@@ -8,7 +8,7 @@ use super::Shared;
 use super::reply::failure;
 use super::wire::Abort;
 use crate::error::{Failure, NodeErrorKind};
-use crate::script;
+use crate::script::{self, Delete};
 
 /// The driver's queue (`mod.rs`, invariant 4); it takes memory only for what is in it.
 const NEVER_FULL: usize = 1 << 24;
@@ -21,6 +21,8 @@ pub(super) struct Opened {
     pub(super) identity: Identity,
     /// The connection before this one may still deliver commands.
     pub(super) old_left: bool,
+    /// The server's own compare-and-delete, if it has one.
+    pub(super) native: Option<Delete>,
 }
 
 /// Who served a connection, and as what: enough to close it from a later one.
@@ -54,8 +56,8 @@ pub(super) async fn open(
     let introduced = Box::pin(introduce(connection.clone(), &node.client_name, previous));
     match select(driver, introduced).await {
         Either::Left(_) => Err(NodeErrorKind::Disconnected.into()),
-        Either::Right(((identity, old_left), driver)) => {
-            Ok(Opened { connection, driver, identity, old_left })
+        Either::Right((Introduced { identity, old_left, native }, driver)) => {
+            Ok(Opened { connection, driver, identity, old_left, native })
         }
     }
 }
@@ -66,11 +68,12 @@ async fn introduce(
     connection: MultiplexedConnection,
     client_name: &str,
     previous: Option<&Identity>,
-) -> (Identity, bool) {
+) -> Introduced {
     let mut commands = vec![
         words(&["CLIENT", "SETNAME", client_name]),
         words(&["INFO", "server"]),
         words(&["CLIENT", "ID"]),
+        words(&["COMMAND", "INFO", Delete::COMMANDS[0], Delete::COMMANDS[1]]),
     ];
     commands.extend(script::texts().map(|text| words(&["SCRIPT", "LOAD", text])));
     let answers = join_all(commands.iter().map(|cmd| ask(&connection, cmd))).await;
@@ -91,7 +94,21 @@ async fn introduce(
         }
         Some(_) => true,
     };
-    (identity, old_left)
+    Introduced { identity, old_left, native: native(&answers[3]) }
+}
+
+/// What both ends know of each other.
+struct Introduced {
+    identity: Identity,
+    old_left: bool,
+    native: Option<Delete>,
+}
+
+/// Which of the commands the server has: versions tell nothing, since servers count them differently.
+fn native(answer: &RedisResult<Value>) -> Option<Delete> {
+    let Ok(Value::Array(infos)) = answer else { return None };
+    let known = Delete::ALL.into_iter().zip(infos);
+    known.into_iter().find(|(_, info)| matches!(info, Value::Array(_))).map(|(delete, _)| delete)
 }
 
 async fn ask(connection: &MultiplexedConnection, cmd: &Cmd) -> RedisResult<Value> {

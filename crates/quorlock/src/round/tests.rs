@@ -24,7 +24,7 @@ fn down() -> Reply {
 }
 
 fn releases(node: &Scripted) -> usize {
-    node.asked().iter().filter(|verb| **verb == Verb::Release).count()
+    node.asked().iter().filter(|verb| verb.is_release()).count()
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,11 +61,11 @@ async fn how_long_a_denial_took_is_known_where_votes_decided_it() {
     scripted[1].plan(Verb::Acquire, [after(7, Reply::Denied)]);
     scripted[2].plan(Verb::Acquire, [None]);
     let missed = attempt(&nodes).await;
-    assert!(matches!(missed, Err(Missed::Denied { took: Some(took) }) if took == 7 * MS));
+    assert!(matches!(missed, Err(Missed::Denied { took: Some(took), .. }) if took == 7 * MS));
     // One said no, one went along, one said nothing until the end of the time.
     scripted[1].plan(Verb::Acquire, [after(7, Reply::Granted)]);
     let missed = attempt(&nodes).await;
-    assert!(matches!(missed, Err(Missed::Denied { took: None })), "{missed:?}");
+    assert!(matches!(missed, Err(Missed::Denied { took: None, .. })), "{missed:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,8 +233,8 @@ async fn g6_no_node_is_repaired_once_the_extended_lease_is_over() {
 #[tokio::test(start_paused = true)]
 async fn a_release_returns_when_a_quorum_has_answered_and_reports_each_node() {
     let (nodes, scripted) = nodes(5);
-    let gone = Reply::Released { deleted: 0, others: 0 };
-    let others = Reply::Released { deleted: 0, others: 1 };
+    let gone = Reply::Released { deleted: 0, others: 0, foreign: 0 };
+    let others = Reply::Released { deleted: 0, others: 1, foreign: 0 };
     scripted[0].plan(Verb::Release, [after(0, gone)]);
     scripted[1].plan(Verb::Release, [after(0, others)]);
     scripted[3].plan(Verb::Release, [None]);

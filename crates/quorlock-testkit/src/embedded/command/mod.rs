@@ -41,9 +41,11 @@ const fn cmd(name: &'static str, arity: isize, run: Run) -> Command {
 const COMMANDS: &[Command] = &[
     cmd("auth", -2, Run::Session(session::auth)),
     cmd("client", -2, Run::Session(session::client)),
-    cmd("command", -1, Plain(server::command)),
+    cmd("command", -1, Run::Session(server::command)),
     cmd("dbsize", 1, Data(keys::dbsize)),
     cmd("del", -2, Data(keys::del)),
+    cmd("delex", 4, Data(text::delex)),
+    cmd("delifeq", 3, Data(text::delifeq)),
     cmd("echo", 2, Plain(server::echo)),
     cmd("eval", -3, Script(Server::eval)),
     cmd("evalsha", -3, Script(Server::evalsha)),
@@ -71,10 +73,19 @@ const COMMANDS: &[Command] = &[
     cmd("type", 2, Data(keys::type_)),
 ];
 
+/// Commands that some servers have and others have not.
+const OPTIONAL: [&str; 2] = ["delex", "delifeq"];
+
 impl Command {
-    /// The command of this name, if it is known and has the right number of arguments.
-    pub(crate) fn find(args: &Args) -> Result<&'static Self, String> {
-        let found = COMMANDS.iter().find(|c| args[0].eq_ignore_ascii_case(c.name.as_bytes()));
+    /// The command of this name, if a server that has `native` of the optional ones knows it.
+    pub(crate) fn named(name: &[u8], native: Option<&str>) -> Option<&'static Self> {
+        let named = COMMANDS.iter().find(|c| name.eq_ignore_ascii_case(c.name.as_bytes()))?;
+        (!OPTIONAL.contains(&named.name) || native == Some(named.name)).then_some(named)
+    }
+
+    /// That, if it has the right number of arguments.
+    pub(crate) fn find(args: &Args, native: Option<&str>) -> Result<&'static Self, String> {
+        let found = Self::named(&args[0], native);
         match found {
             None => Err(unknown(args)),
             Some(command) if !command.accepts(args.len()) => {

@@ -1,6 +1,9 @@
 //! Commands that touch neither keys nor the connection: PING, ECHO, TIME, INFO, SELECT, COMMAND.
 
+use super::Command;
 use crate::embedded::reply::Reply;
+use crate::embedded::server::Server;
+use crate::embedded::session::Session;
 use crate::embedded::view::{Args, Facts, Outcome, View};
 
 /// The server whose replies are imitated.
@@ -18,8 +21,17 @@ pub(crate) fn echo(_: &mut View<'_>, args: &Args) -> Outcome {
     Ok(Reply::Bulk(args[1].clone()))
 }
 
-pub(crate) fn command(_: &mut View<'_>, _: &Args) -> Outcome {
-    Ok(Reply::Array(Vec::new()))
+/// What is told of a command is only that it is there.
+pub(crate) fn command(server: &mut Server, _: &mut Session, args: &Args) -> Outcome {
+    let [_, verb, names @ ..] = args else { return Ok(Reply::Array(Vec::new())) };
+    if !verb.eq_ignore_ascii_case(b"info") {
+        return Ok(Reply::Array(Vec::new()));
+    }
+    let info = |name: &Vec<u8>| match Command::named(name, server.native) {
+        Some(command) => Reply::Array(vec![Reply::bulk(command.name)]),
+        None => Reply::Nil,
+    };
+    Ok(Reply::Array(names.iter().map(info).collect()))
 }
 
 pub(crate) fn select(view: &mut View<'_>, args: &Args) -> Outcome {

@@ -39,6 +39,24 @@ pub(crate) fn set(view: &mut View<'_>, args: &Args) -> Outcome {
     })
 }
 
+/// `DELEX key IFEQ value`, as newer Redis has it.
+pub(crate) fn delex(view: &mut View<'_>, args: &Args) -> Outcome {
+    match args[2].eq_ignore_ascii_case(b"ifeq") {
+        true => delete_if(view, &args[1], &args[3]),
+        false => Err(SYNTAX.to_owned()),
+    }
+}
+
+/// `DELIFEQ key value`, as newer Valkey has it.
+pub(crate) fn delifeq(view: &mut View<'_>, args: &Args) -> Outcome {
+    delete_if(view, &args[1], &args[2])
+}
+
+fn delete_if(view: &mut View<'_>, key: &[u8], value: &[u8]) -> Outcome {
+    let equal = view.text(key)?.is_some_and(|text| text == value);
+    Ok(Reply::Int(i64::from(equal && view.remove(key))))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnlyIf {
     Missing,

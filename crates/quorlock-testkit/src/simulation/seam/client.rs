@@ -32,7 +32,7 @@ impl Network {
         if self.is_dead(route.client) || question.is_revoked() {
             return fail(heard, NodeErrorKind::Down);
         }
-        let owed = (question.verb() == Verb::Release).then(|| self.number());
+        let owed = question.verb().is_release().then(|| self.number());
         if let Some(number) = owed {
             self.link(route).owed.insert(number, Arc::clone(&question));
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
-use quorlock::seam::{Question, Reply, Verb};
+use quorlock::seam::{Question, Reply};
 
 use super::events::{Due, Event};
 use crate::simulation::field::Flow;
@@ -71,7 +71,7 @@ impl Link {
     /// Whether an older connection may still bring a request that sets keys to this token.
     pub(super) fn may_set_late(&self, token: &str) -> bool {
         self.under_way.values().any(|(epoch, question)| {
-            *epoch < self.epoch && question.verb() != Verb::Release && question.token() == token
+            *epoch < self.epoch && !question.verb().is_release() && question.token() == token
         })
     }
 

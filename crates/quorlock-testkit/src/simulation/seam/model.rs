@@ -37,7 +37,7 @@ impl Model {
             Verb::Acquire => self.acquire(keys, token, now + ttl),
             Verb::Extend => self.extend(keys, token, now + ttl),
             Verb::Repair => self.repair(keys, token, now + ttl),
-            Verb::Release => self.release(keys, token),
+            Verb::Release | Verb::Undo => self.release(keys, token),
         };
         if before != self.keys {
             self.before.push_back(before);
@@ -87,7 +87,7 @@ impl Model {
                 None => {}
             }
         }
-        Reply::Released { deleted, others }
+        Reply::Released { deleted, others, foreign: 0 }
     }
 
     fn is_anothers(&self, keys: &[String], token: &str) -> bool {

@@ -60,7 +60,7 @@ fn script(question: &Question) -> Option<u8> {
         Verb::Acquire => (question.keys().len() > 1).then_some(0),
         Verb::Extend => Some(1),
         Verb::Repair => Some(2),
-        Verb::Release => Some(3),
+        Verb::Release | Verb::Undo => Some(3),
     }
 }
 

@@ -69,6 +69,11 @@ impl WireField {
         }
         let may_refuse = plan.ttls().iter().all(|ttl| *ttl <= SOON) && dice.chance(0.4);
         let share = if may_refuse { 0.7 } else { 0.0 };
+        for node in &nodes {
+            if let Some(name) = dice.pick(&[None, None, Some("delex"), Some("delifeq")]).flatten() {
+                node.add_native_delete(name);
+            }
+        }
         let refuses: Vec<bool> = nodes.iter().map(|_| dice.chance(share)).collect();
         for (node, refuses) in nodes.iter().zip(&refuses) {
             node.refuse_kill(*refuses);
