@@ -12,6 +12,7 @@ mod loss;
 mod loss_in_real_time;
 mod minority_faults;
 mod nodes;
+mod observers;
 mod other_process;
 mod outcomes;
 mod processes;

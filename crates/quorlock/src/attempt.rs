@@ -147,7 +147,7 @@ impl Core {
         match round {
             Ok(won) => {
                 self.pace.note(won.took, terms.time_limit);
-                let (took, votes) = (won.took, won.votes);
+                let (took, votes, margin) = (won.took, won.votes, won.margin);
                 let held =
                     Held::new(&self.nodes, wish.terms.clone(), won, wish.max_hold, &self.entropy);
                 let held = Arc::new(held);
@@ -155,7 +155,12 @@ impl Core {
                 let guard = Guard::new(Arc::clone(&held), Arc::clone(&self.settings));
                 let keeper = keeper::keep(held, wish.keeping);
                 self.nodes.spawner.spawn(Box::pin(keeper));
-                audience.tell(|| Event::Acquired { resources: resources.clone(), took, votes });
+                audience.tell(|| Event::Acquired {
+                    resources: resources.clone(),
+                    took,
+                    votes,
+                    margin,
+                });
                 Ok(guard)
             }
             Err(missed) => {

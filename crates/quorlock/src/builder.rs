@@ -85,7 +85,7 @@ impl Builder {
         self
     }
 
-    /// Who hears what happens: one observer, the one given last. Defaults to nobody.
+    /// Who hears what happens: one observer, the one given last; two are told as a pair, `(a, b)`. Defaults to nobody.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.audience = Audience::new(Arc::new(observer));
         self

@@ -16,6 +16,20 @@ pub trait Observer: Send + Sync + 'static {
     fn observe(&self, event: &Event);
 }
 
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn observe(&self, event: &Event) {
+        (**self).observe(event);
+    }
+}
+
+/// Both hear every event, the first one first. For more than two: `(a, (b, c))`.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn observe(&self, event: &Event) {
+        self.0.observe(event);
+        self.1.observe(event);
+    }
+}
+
 /// One thing that happened. Carries no token and no password.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -29,6 +43,8 @@ pub enum Event {
         took: Duration,
         /// How many nodes had granted by then.
         votes: usize,
+        /// How many nodes more could have failed: those that had neither failed nor denied by then, less the quorum.
+        margin: usize,
     },
     /// A round was lost to somebody else; what it took is being given back.
     #[non_exhaustive]
@@ -78,11 +94,13 @@ pub enum Event {
         /// How it was lost.
         reason: LostReason,
     },
-    /// A release was put on every node's queue.
+    /// A release was put on every node's queue. Told once for each lease that was acquired, after a loss too.
     #[non_exhaustive]
     Released {
         /// What was held.
         resources: Resources,
+        /// How long it would still have been valid: zero where it was lost before.
+        valid_for: Duration,
     },
     /// A node is connected.
     #[non_exhaustive]

@@ -124,11 +124,12 @@ impl Held {
     /// lease was still valid.
     pub(crate) fn release(&self) -> (Result<(), LostReason>, Releasing<'_>) {
         // Retires the token before the footprint is read: a late repair is either in it, or is not sent.
+        let valid_for = self.life.valid_for();
         let was = self.life.release();
         let Footprint { touched, ttl } = *lock(&self.footprint);
         let asked = round::release(&self.nodes, &self.terms, &self.token, ttl, touched);
         let resources = self.life.resources();
-        self.nodes.audience.tell(|| Event::Released { resources: resources.clone() });
+        self.nodes.audience.tell(|| Event::Released { resources: resources.clone(), valid_for });
         (was, Releasing { held: self, asked, touched })
     }
 

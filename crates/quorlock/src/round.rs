@@ -24,6 +24,8 @@ pub(crate) struct Won {
     pub(crate) touched: NodeSet,
     pub(crate) took: Duration,
     pub(crate) votes: usize,
+    /// How many nodes more could have failed by the verdict.
+    pub(crate) margin: usize,
 }
 
 /// Why a round was not won.
@@ -76,7 +78,8 @@ pub(crate) async fn acquire(
     match verdict {
         Verdict::Won if now < deadline => {
             let touched = undo.disarm();
-            Ok(Won { token, until: deadline, touched, took, votes: ballot.tally.granted() })
+            let (votes, margin) = (ballot.tally.granted(), ballot.margin(nodes));
+            Ok(Won { token, until: deadline, touched, took, votes, margin })
         }
         Verdict::Won => Err(Missed::TooLate { took }),
         Verdict::Denied => {
@@ -361,6 +364,11 @@ impl Ballot {
             Verdict::Pending => ControlFlow::Continue(()),
             verdict => ControlFlow::Break(verdict),
         }
+    }
+
+    /// How many nodes more could have failed so far, and the round been won all the same.
+    fn margin(&self, nodes: &Nodes) -> usize {
+        nodes.len().saturating_sub(self.failures.len()).saturating_sub(nodes.quorum())
     }
 
     /// The verdict; votes that are still out are failures now, if nothing was decided without them.

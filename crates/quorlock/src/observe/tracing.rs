@@ -14,8 +14,8 @@ pub struct TracingObserver;
 impl Observer for TracingObserver {
     fn observe(&self, event: &Event) {
         match event {
-            Event::Acquired { resources, took, votes } => {
-                debug!(target: "quorlock", %resources, ?took, votes, "acquired");
+            Event::Acquired { resources, took, votes, margin } => {
+                debug!(target: "quorlock", %resources, ?took, votes, margin, "acquired");
             }
             Event::Denied { resources } => debug!(target: "quorlock", %resources, "denied"),
             Event::AcquireFailed { resources, failures } => {
@@ -35,7 +35,9 @@ impl Observer for TracingObserver {
             Event::Lost { resources, reason } => {
                 warn!(target: "quorlock", %resources, %reason, "lost");
             }
-            Event::Released { resources } => debug!(target: "quorlock", %resources, "released"),
+            Event::Released { resources, valid_for } => {
+                debug!(target: "quorlock", %resources, ?valid_for, "released");
+            }
             Event::NodeConnected { node, owed } => {
                 info!(target: "quorlock", %node, owed, "node connected");
             }

@@ -40,6 +40,21 @@ async fn g3_a_silent_minority_costs_no_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_margin_is_how_many_nodes_more_could_have_failed() {
+    // Silence is no failure yet, a denial is one.
+    for (failed, silent) in [(0, 2), (1, 1), (2, 0)] {
+        let (nodes, scripted) = nodes(5);
+        let replies = [Reply::Denied, down()];
+        scripted[..failed].iter().zip(replies).for_each(|(node, reply)| {
+            node.plan(Verb::Acquire, [after(0, reply)]);
+        });
+        scripted[5 - silent..].iter().for_each(|node| node.plan(Verb::Acquire, [None]));
+        let won = attempt(&nodes).await.unwrap();
+        assert_eq!((won.votes, won.margin), (3, 2 - failed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_round_is_lost_at_once_and_given_back_on_every_node() {
     for count in 1..=6 {
         let (nodes, scripted) = nodes(count);
