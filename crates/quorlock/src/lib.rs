@@ -25,6 +25,7 @@
 //!
 //! # Features
 //!
+//! - `metrics`: [`MetricsObserver`], which counts and times every event.
 //! - `tls`: `rediss://` nodes, verified against the system's certificates.
 //! - `tracing`: [`TracingObserver`], which reports every event.
 
@@ -60,6 +61,8 @@ mod token;
 mod validity;
 mod wait;
 
+#[cfg(feature = "metrics")]
+pub use crate::observe::metrics::MetricsObserver;
 #[cfg(feature = "tracing")]
 pub use crate::observe::tracing::TracingObserver;
 pub use crate::{
