@@ -24,7 +24,8 @@ mod waiters;
 use std::error::Error;
 use std::process::ExitCode;
 
-use self::console::Console;
+use self::console::{Console, tell};
+use self::memory::Reading;
 use self::plan::Plan;
 
 /// Whatever goes wrong ends the program with a message.
@@ -52,10 +53,19 @@ async fn run() -> Outcome {
 
 async fn measure(plan: &Plan) -> Outcome {
     let mut console = Console::open();
+    let begin = Reading::quiet(0).await?;
+    scenario(plan, &mut console).await?;
+    // The handle is gone, and its connections with it.
+    let end = Reading::quiet(0).await?;
+    tell("bytes_closed", end.bytes - begin.bytes);
+    Ok(())
+}
+
+async fn scenario(plan: &Plan, console: &mut Console) -> Outcome {
     match plan.scenarios.first().map(String::as_str) {
         Some("held") => held::run(plan).await,
         Some("waiters") => waiters::run(plan).await,
-        Some("frozen") => frozen::run(plan, &mut console).await,
+        Some("frozen") => frozen::run(plan, console).await,
         Some("slope") => slope::run(plan).await,
         other => Err(format!("no scenario is called {other:?}").into()),
     }
