@@ -75,7 +75,7 @@ fn g7_a_waiter_costs_the_task_that_waits_and_less_than_four_kilobytes() {
 
 /// By default for as long as the locks take; `QUORLOCK_FROZEN_SECONDS=60` freezes it for a minute.
 #[test]
-fn g7_a_frozen_node_costs_no_more_after_many_locks_than_after_a_few_and_gives_it_back() {
+fn g7_what_a_frozen_node_costs_does_not_grow_with_the_locks_and_is_given_back() {
     let seconds = std::env::var("QUORLOCK_FROZEN_SECONDS").unwrap_or_else(|_| "0".to_owned());
     let figures = Figures::measure("frozen", &["--cycles", "5000", "--frozen", &seconds]);
     // A release that is owed is less than a kilobyte, and there are at most 4096 of them.
