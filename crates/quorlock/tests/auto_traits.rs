@@ -104,6 +104,13 @@ fn the_observer_for_tracing_is_a_plain_value() {
     assert!(line.ends_with("SEND SYNC UNPIN STATIC CLONE COPY DEBUG UNWIND"), "{line}");
 }
 
+#[cfg(feature = "metrics")]
+#[test]
+fn the_observer_for_metrics_is_a_plain_value() {
+    let line = line!(quorlock::MetricsObserver);
+    assert!(line.ends_with("SEND SYNC UNPIN STATIC CLONE COPY DEBUG UNWIND"), "{line}");
+}
+
 /// As many types stand in the table as are in the list of the public surface: a new one is not forgotten.
 #[test]
 fn no_public_type_is_missing() {

@@ -69,7 +69,7 @@ pub struct MetricsObserver(());
 impl MetricsObserver {
     /// Describes every metric to the recorder. Those without labels begin at zero, so that an alert on their growth sees
     /// the first event too.
-    #[must_use]
+    #[must_use = "it counts only as the observer of a handle"]
     pub fn new() -> Self {
         for &(name, what) in COUNTERS {
             describe_counter!(name, Unit::Count, what);
@@ -178,6 +178,9 @@ fn failed_by(kind: NodeErrorKind) -> &'static str {
         NodeErrorKind::NoAnswer => "no_answer",
         NodeErrorKind::Disconnected => "disconnected",
         NodeErrorKind::Refused => "refused",
+        NodeErrorKind::Misconfigured => "misconfigured",
+        NodeErrorKind::Unclear => "unclear",
+        NodeErrorKind::ForeignKey => "foreign_key",
         NodeErrorKind::HeldByAnother => "held_by_another",
         NodeErrorKind::KeyGone => "key_gone",
     }
