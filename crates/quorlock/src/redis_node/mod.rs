@@ -19,6 +19,7 @@ mod address;
 mod connection;
 mod exchange;
 pub(crate) mod fuzz;
+mod meter;
 mod owed;
 mod reply;
 mod session;

@@ -5,6 +5,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisResult, Value};
 
 use super::Shared;
+use super::meter::Metered;
 use super::reply::failure;
 use super::wire::Abort;
 use crate::error::{Failure, NodeErrorKind};
@@ -44,6 +45,7 @@ pub(super) async fn open(
 ) -> Result<Opened, Failure> {
     let wire = node.connector.connect(node.address.server.clone(), abort).await;
     let wire = wire.map_err(|error| Failure::with_source(NodeErrorKind::Down, error))?;
+    let wire = Metered::new(wire);
     // The rounds have time limits of their own; the driver's would only leave a reply unread.
     let config = AsyncConnectionConfig::new()
         .set_response_timeout(None)
