@@ -1,6 +1,9 @@
 //! Every setting: what it does, its default, how it fails. Does no I/O.
 
+use std::error::Error as StdError;
 use std::fmt;
+#[cfg(feature = "tls")]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +16,9 @@ use crate::error::Error;
 use crate::event::{Audience, Observer};
 use crate::fan_out::Nodes;
 use crate::node::Node;
-use crate::redis_node::{Connector, Parts, RedisNode, Sockets, parse_all};
+#[cfg(feature = "tls")]
+use crate::redis_node::Certificates;
+use crate::redis_node::{AskCredentials, Connector, Parts, RedisNode, Sockets, parse_all};
 use crate::redlock::Redlock;
 use crate::retry::Retry;
 use crate::settings::Settings;
@@ -26,6 +31,9 @@ pub struct Builder {
     settings: Settings,
     seams: Seams,
     audience: Audience,
+    credentials: Option<AskCredentials>,
+    #[cfg(feature = "tls")]
+    certificates: Certificates,
 }
 
 /// What a test puts in the place of the operating system.
@@ -33,7 +41,7 @@ pub struct Builder {
 struct Seams {
     clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawner>,
-    connector: Arc<dyn Connector>,
+    connector: Option<Arc<dyn Connector>>,
     seed: Option<u64>,
     nodes: Option<Vec<Box<dyn Node>>>,
 }
@@ -43,11 +51,19 @@ impl Builder {
         let seams = Seams {
             clock: Arc::new(SystemClock),
             spawner: Arc::new(TokioSpawner::default()),
-            connector: Arc::new(Sockets),
+            connector: None,
             seed: None,
             nodes: None,
         };
-        Self { urls, settings: Settings::default(), seams, audience: Audience::default() }
+        Self {
+            urls,
+            settings: Settings::default(),
+            seams,
+            audience: Audience::default(),
+            credentials: None,
+            #[cfg(feature = "tls")]
+            certificates: Certificates::default(),
+        }
     }
 
     /// How long a lock lasts on nodes that hear nothing more of its holder; whole milliseconds. A holder that dies
@@ -91,6 +107,54 @@ impl Builder {
         self
     }
 
+    /// Who tells user and password, asked with the node (`host:port/db`) for every new connection: for passwords that
+    /// are changed while the process runs. It goes before what is in the URL; an empty user is the default one.
+    /// Connections that are logged in stay so. Where it fails, or takes longer than two seconds with the rest of the login, the node
+    /// is down with that as its reason, and is tried again. What it returns is shown nowhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), quorlock::Error> {
+    /// let redlock = quorlock::Redlock::builder(["redis://10.0.0.1", "redis://10.0.0.2", "redis://10.0.0.3"])
+    ///     .credentials(|_node| async {
+    ///         let password = std::fs::read_to_string("/run/secrets/redis")?;
+    ///         Ok(("locker".to_owned(), password.trim_end().to_owned()))
+    ///     })
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn credentials<A, F>(mut self, ask: A) -> Self
+    where
+        A: Fn(&str) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(String, String), Box<dyn StdError + Send + Sync>>>
+            + Send
+            + 'static,
+    {
+        self.credentials = Some(Arc::new(move |node| Box::pin(ask(node))));
+        self
+    }
+
+    /// A PEM file with the certificates of those who may have signed for `rediss://` nodes, instead of the system's. Read
+    /// anew for every connection; where that fails, the node is down with that as its reason.
+    #[cfg(feature = "tls")]
+    pub fn tls_roots(mut self, file: impl Into<PathBuf>) -> Self {
+        self.certificates.roots = Some(file.into());
+        self
+    }
+
+    /// PEM files with the certificate that we show to `rediss://` nodes that ask for one, and those who signed it, and
+    /// with its key. Read anew for every connection, so both can be renewed while the process runs.
+    #[cfg(feature = "tls")]
+    pub fn tls_identity(
+        mut self,
+        certificates: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.certificates.identity = Some((certificates.into(), key.into()));
+        self
+    }
+
     /// Replaces the clock, the start of tasks, the sockets, the randomness and the nodes: for quorlock's own test kit, without any
     /// promise of stability.
     #[doc(hidden)]
@@ -107,7 +171,7 @@ impl Builder {
 
     #[doc(hidden)]
     pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
-        self.seams.connector = connector;
+        self.seams.connector = Some(connector);
         self
     }
 
@@ -130,9 +194,14 @@ impl Builder {
     /// [`Error::InvalidInput`] with what is wrong; [`Error::NoRandomness`] if the operating system gives none.
     pub fn build(self) -> Result<Redlock, Error> {
         self.settings.check()?;
-        let Self { urls, settings, seams, audience } = self;
+        let sockets = Sockets {
+            #[cfg(feature = "tls")]
+            certificates: self.certificates,
+        };
+        let Self { urls, settings, seams, audience, credentials, .. } = self;
         let Seams { clock, spawner, connector, seed, nodes } = seams;
         let addresses = if nodes.is_some() { Vec::new() } else { parse_all(&urls)? };
+        let connector = connector.unwrap_or_else(|| Arc::new(sockets));
         let entropy = Arc::new(match seed {
             Some(seed) => Entropy::seeded(seed),
             None => Entropy::system()
@@ -143,6 +212,7 @@ impl Builder {
             Box::new(RedisNode::new(Parts {
                 address,
                 client_name: client_name(client),
+                credentials: credentials.clone(),
                 connector: Arc::clone(&connector),
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
@@ -166,13 +236,13 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The URLs may have passwords in them.
-        let Self { urls, settings, seams, audience } = self;
+        let Self { urls, settings, seams, audience, .. } = self;
         f.debug_struct("Builder")
             .field("nodes", &urls.len())
             .field("settings", settings)
             .field("seams", seams)
             .field("audience", audience)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) const INSIDE_REDIS_NODE: Table = Table {
     floors: &[&[
         "address",
         "wire",
+        "meter",
         "owed",
         "reply",
         "fuzz",

@@ -41,7 +41,10 @@ pub use self::address::Server;
 pub(crate) use self::address::{Address, parse_all};
 use self::exchange::Session;
 use self::owed::Owed;
+pub(crate) use self::session::AskCredentials;
 use self::session::Identity;
+#[cfg(feature = "tls")]
+pub(crate) use self::tls::Certificates;
 pub(crate) use self::wire::Sockets;
 pub use self::wire::{Abort, Connector, Wire};
 use crate::clock::{Clock, Spawner};
@@ -55,6 +58,7 @@ use crate::sync::lock;
 pub(crate) struct Parts {
     pub(crate) address: Address,
     pub(crate) client_name: String,
+    pub(crate) credentials: Option<AskCredentials>,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<Entropy>,
@@ -75,6 +79,7 @@ impl RedisNode {
             name: parts.address.name().into(),
             address: parts.address,
             client_name: parts.client_name,
+            credentials: parts.credentials,
             connector: parts.connector,
             clock: parts.clock,
             entropy: parts.entropy,
@@ -148,6 +153,7 @@ struct Shared {
     name: Arc<str>,
     address: Address,
     client_name: String,
+    credentials: Option<AskCredentials>,
     connector: Arc<dyn Connector>,
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,

@@ -1,8 +1,11 @@
 //! Opening one connection: stream, login, and who both ends are. What is asked on it, and when it ends, is `mod.rs`'s.
 
+use std::error::Error as StdError;
+use std::sync::Arc;
+
 use futures::future::{BoxFuture, Either, join_all, select};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisResult, Value};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo, RedisResult, Value};
 
 use super::Shared;
 use super::meter::Metered;
@@ -13,6 +16,13 @@ use crate::script::{self, Delete};
 
 /// The driver's queue (`mod.rs`, invariant 4); it takes memory only for what is in it.
 const NEVER_FULL: usize = 1 << 24;
+
+/// Tells the user and the password for a node; see [`Builder::credentials`](crate::Builder::credentials).
+pub(crate) type AskCredentials = Arc<
+    dyn Fn(&str) -> BoxFuture<'static, Result<(String, String), Box<dyn StdError + Send + Sync>>>
+        + Send
+        + Sync,
+>;
 
 /// A connection that has logged in and is ready for questions.
 pub(super) struct Opened {
@@ -51,7 +61,8 @@ pub(super) async fn open(
         .set_response_timeout(None)
         .set_connection_timeout(None)
         .set_pipeline_buffer_size(NEVER_FULL);
-    let opened = MultiplexedConnection::new_with_config(&node.address.login, wire, config).await;
+    let login = login(node).await?;
+    let opened = MultiplexedConnection::new_with_config(&login, wire, config).await;
     let (connection, driver) = opened.map_err(failure)?;
     let driver: BoxFuture<'static, ()> = Box::pin(driver);
 
@@ -62,6 +73,17 @@ pub(super) async fn open(
             Ok(Opened { connection, driver, identity, old_left, native })
         }
     }
+}
+
+/// As whom: what the URL says, or whoever is asked anew for every connection.
+async fn login(node: &Shared) -> Result<RedisConnectionInfo, Failure> {
+    let login = node.address.login.clone();
+    let Some(ask) = &node.credentials else { return Ok(login) };
+    let asked = ask(&node.name).await;
+    let (user, password) =
+        asked.map_err(|error| Failure::with_source(NodeErrorKind::Down, error))?;
+    let login = if user.is_empty() { login } else { login.set_username(user) };
+    Ok(login.set_password(password))
 }
 
 /// Names the connection, loads the scripts, learns who both ends are, and kills the old connection where it is the same

@@ -49,8 +49,11 @@ impl Abort {
 }
 
 /// Sockets of the operating system.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sockets;
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sockets {
+    #[cfg(feature = "tls")]
+    pub(crate) certificates: super::tls::Certificates,
+}
 
 impl Connector for Sockets {
     fn connect(
@@ -58,6 +61,8 @@ impl Connector for Sockets {
         server: Server,
         abort: Abort,
     ) -> BoxFuture<'static, io::Result<Box<dyn Wire>>> {
+        #[cfg(feature = "tls")]
+        let certificates = self.certificates.clone();
         Box::pin(async move {
             match server {
                 Server::Tcp { host, port } => {
@@ -66,7 +71,7 @@ impl Connector for Sockets {
                 #[cfg(feature = "tls")]
                 Server::Tls { host, port } => {
                     let tcp = TcpWire::open(&host, port, abort).await?;
-                    Ok(Box::new(super::tls::wrap(&host, tcp).await?) as Box<dyn Wire>)
+                    Ok(Box::new(super::tls::wrap(&host, tcp, certificates).await?) as Box<dyn Wire>)
                 }
                 #[cfg(unix)]
                 Server::Unix { path } => {
@@ -152,7 +157,7 @@ mod tests {
         let port = listener.local_addr()?.port();
         let given_up = Abort::default();
         let server = Server::Tcp { host: "127.0.0.1".to_owned(), port };
-        let wire = Sockets.connect(server, given_up.clone()).await?;
+        let wire = Sockets::default().connect(server, given_up.clone()).await?;
         let (mut peer, _) = listener.accept().await?;
         if abort {
             given_up.set();
