@@ -3,6 +3,7 @@
 mod acquire;
 mod bad_input;
 mod contention;
+mod credentials;
 mod dependencies;
 mod extend;
 mod keeper;

@@ -4,26 +4,42 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use quorlock::{Error, Redlock};
 use quorlock_testkit::Cluster;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::NamedTempFile;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::other_process::OtherProcess;
 use crate::support::{cluster, eventually, holders};
 
-/// A signer, written down for the client, and what it signed for `localhost`.
+/// A signer, written down for the client, and what it signed: for `localhost`, and for a client.
 struct Trust {
-    signer: tempfile::NamedTempFile,
+    signer: NamedTempFile,
+    client: NamedTempFile,
+    client_key: NamedTempFile,
     acceptor: TlsAcceptor,
+}
+
+/// Whether nodes want to see who connects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Nothing,
+    ForCertificate,
 }
 
 impl Trust {
     fn new() -> Self {
+        Self::that(Asks::Nothing)
+    }
+
+    fn that(asks: Asks) -> Self {
         let mut params = CertificateParams::new([]).expect("no names, no problem");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -32,18 +48,33 @@ impl Trust {
         let node_key = KeyPair::generate().expect("a key");
         let names = ["localhost".to_owned()];
         let node = CertificateParams::new(names).expect("a name").signed_by(&node_key, &issuer);
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let client_key = KeyPair::generate().expect("a key");
+        let client = CertificateParams::new(["client".to_owned()]).expect("a name");
+        let client = client.signed_by(&client_key, &issuer).expect("it is signed");
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(signer.der().clone()).expect("it was made here");
+        let asking = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+        let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .expect("the provider knows them")
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![node.expect("it is signed").der().clone()],
-                PrivateKeyDer::try_from(node_key.serialize_der()).expect("the key was made here"),
-            );
-        let file = tempfile::NamedTempFile::new().expect("a place for the signer");
-        std::fs::write(file.path(), signer.pem()).expect("it can be written");
+            .expect("the provider knows them");
+        let config = match asks {
+            Asks::Nothing => config.with_no_client_auth(),
+            Asks::ForCertificate => {
+                config.with_client_cert_verifier(asking.build().expect("there is a root"))
+            }
+        };
+        let config = config.with_single_cert(
+            vec![node.expect("it is signed").der().clone()],
+            PrivateKeyDer::try_from(node_key.serialize_der()).expect("the key was made here"),
+        );
         let acceptor = TlsAcceptor::from(Arc::new(config.expect("key and name belong together")));
-        Self { signer: file, acceptor }
+        Self {
+            signer: written(&signer.pem()),
+            client: written(&client.pem()),
+            client_key: written(&client_key.serialize_pem()),
+            acceptor,
+        }
     }
 
     /// TLS in front of each node; the URLs of that.
@@ -59,6 +90,12 @@ impl Trust {
         }
         urls
     }
+}
+
+fn written(text: &str) -> NamedTempFile {
+    let file = NamedTempFile::new().expect("a place for it");
+    std::fs::write(file.path(), text).expect("it can be written");
+    file
 }
 
 async fn serve(listener: TcpListener, acceptor: TlsAcceptor, node: SocketAddr) {
@@ -102,4 +139,47 @@ async fn a_client_that_does_not_trust_the_signer_sends_no_lock_and_says_why() {
     for node in cluster.nodes() {
         assert!(node.keys().await.unwrap().is_empty(), "{} has nothing", node.name());
     }
+}
+
+#[tokio::test]
+async fn nodes_that_ask_for_a_certificate_are_locked_by_a_client_that_shows_one() {
+    let (cluster, trust) = (cluster(3).await, Trust::that(Asks::ForCertificate));
+    let urls = trust.in_front_of(&cluster).await;
+    let known = Redlock::builder(urls.clone())
+        .tls_roots(trust.signer.path())
+        .tls_identity(trust.client.path(), trust.client_key.path());
+    let guard = known.build().unwrap().try_lock("secret").await.unwrap().expect("it is free");
+    guard.release().await.unwrap();
+
+    let nobody = Redlock::builder(urls).tls_roots(trust.signer.path()).build().unwrap();
+    let refused = nobody.try_lock("secret").await.unwrap_err();
+    assert!(matches!(refused, Error::NoQuorum { .. }), "{refused}");
+    assert!(refused.to_string().to_lowercase().contains("certificate"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_file_of_certificates_that_cannot_be_used_is_named() {
+    let (cluster, trust) = (cluster(3).await, Trust::new());
+    let urls = trust.in_front_of(&cluster).await;
+    for text in
+        ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]
+    {
+        let file = written(text);
+        let redlock = Redlock::builder(urls.clone()).tls_roots(file.path()).build().unwrap();
+        let refused = redlock.try_lock("secret").await.unwrap_err().to_string();
+        let name = file.path().to_str().expect("temporary names are plain");
+        assert!(refused.contains(name), "{text:?}: {refused}");
+    }
+}
+
+/// As when a certificate is renewed: it is read anew for every connection.
+#[tokio::test]
+async fn a_file_of_certificates_that_is_mended_is_used_without_a_new_handle() {
+    let (cluster, trust) = (cluster(3).await, Trust::new());
+    let urls = trust.in_front_of(&cluster).await;
+    let file = written("not yet");
+    let redlock = Redlock::builder(urls).tls_roots(file.path()).build().unwrap();
+    redlock.try_lock("secret").await.unwrap_err();
+    std::fs::copy(trust.signer.path(), file.path()).unwrap();
+    eventually("the nodes are connected", async || redlock.try_lock("secret").await.is_ok()).await;
 }
