@@ -6,6 +6,7 @@ mod contention;
 mod credentials;
 mod dependencies;
 mod extend;
+mod handover;
 mod keeper;
 mod late;
 mod lifetimes;

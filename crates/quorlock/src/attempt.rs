@@ -11,13 +11,15 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::fan_out::Nodes;
 use crate::guard::Guard;
+use crate::handover::Lease;
 use crate::held::{Held, no_quorum};
 use crate::keeper::{self, Keeping};
 use crate::lease::Terms;
-use crate::round::{self, Missed};
+use crate::report::ReleaseReport;
+use crate::round::{self, Missed, Won};
 use crate::settings::Settings;
 use crate::token::Token;
-use crate::validity::later;
+use crate::validity::{Validity, later};
 use crate::wait::{Next, Pace, Wait};
 
 /// What every call on a handle needs.
@@ -120,6 +122,50 @@ impl Core {
         Some(Error::ForeignKey { resources: resources.clone(), failures })
     }
 
+    /// A lease that came from elsewhere, as if it had been won here and not yet extended.
+    fn adopt(&self, lease: &Lease) -> Result<(Held, Validity), Error> {
+        let terms = self.settings.terms(lease.resources.clone(), Some(lease.ttl))?;
+        let (nodes, validity) = (&self.nodes, terms.validity);
+        // Not beyond what the TTL can mean, whatever the clock of the day says.
+        let left = lease.until.duration_since(nodes.clock.wall()).unwrap_or_default();
+        let until = later(nodes.clock.now(), left.min(validity.length()));
+        let won = Won {
+            token: Arc::new(lease.token.again()),
+            until,
+            touched: nodes.all(),
+            took: Duration::ZERO,
+            votes: 0,
+            margin: 0,
+        };
+        Ok((Held::new(nodes, terms, won, None, &self.entropy), validity))
+    }
+
+    /// Holds a lease that came from elsewhere, once a quorum has extended it.
+    pub(crate) async fn take_up(&self, lease: &Lease) -> Result<Guard, Error> {
+        self.ready(None).await?;
+        let (held, validity) = self.adopt(lease)?;
+        held.extend(validity).await?;
+        let (resources, valid_for) = (held.life.resources().clone(), held.life.valid_for());
+        self.nodes.audience.tell(|| Event::TakenUp { resources, valid_for });
+        Ok(self.guard(Arc::new(held), Keeping::Extended))
+    }
+
+    /// Gives a lease back that came from elsewhere.
+    pub(crate) async fn give_back(&self, lease: &Lease) -> Result<ReleaseReport, Error> {
+        self.ready(None).await?;
+        let (held, _) = self.adopt(lease)?;
+        // Whether it was valid still is not for who gives it back.
+        let _ = held.life.release();
+        held.releasing().report().await
+    }
+
+    fn guard(&self, held: Arc<Held>, keeping: Keeping) -> Guard {
+        // From here on the guard gives the lock back, whatever happens next.
+        let guard = Guard::new(Arc::clone(&held), Arc::clone(&self.settings));
+        self.nodes.spawner.spawn(Box::pin(keeper::keep(held, keeping)));
+        guard
+    }
+
     /// Waits for the first connections, until `end` at the latest. Says whether it was in time.
     async fn ready(&self, end: Option<Instant>) -> Result<bool, Error> {
         self.check_open()?;
@@ -150,11 +196,7 @@ impl Core {
                 let (took, votes, margin) = (won.took, won.votes, won.margin);
                 let held =
                     Held::new(&self.nodes, wish.terms.clone(), won, wish.max_hold, &self.entropy);
-                let held = Arc::new(held);
-                // From here on the guard gives the lock back, whatever happens next.
-                let guard = Guard::new(Arc::clone(&held), Arc::clone(&self.settings));
-                let keeper = keeper::keep(held, wish.keeping);
-                self.nodes.spawner.spawn(Box::pin(keeper));
+                let guard = self.guard(Arc::new(held), wish.keeping);
                 audience.tell(|| Event::Acquired {
                     resources: resources.clone(),
                     took,

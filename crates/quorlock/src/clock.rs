@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -13,6 +13,8 @@ use crate::sync::lock;
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Now. Never runs backwards.
     fn now(&self) -> Instant;
+    /// The time of day: only for what is said to other machines.
+    fn wall(&self) -> SystemTime;
     /// Resolves at `deadline`, or soon after.
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()>;
 }
@@ -25,6 +27,11 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     fn now(&self) -> Instant {
         tokio::time::Instant::now().into_std()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
     }
 
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {

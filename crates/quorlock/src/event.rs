@@ -102,6 +102,20 @@ pub enum Event {
         /// How long it would still have been valid: zero where it was lost before.
         valid_for: Duration,
     },
+    /// A lease was handed over as data: nobody keeps it here any more, and no key was deleted.
+    #[non_exhaustive]
+    HandedOver {
+        /// What was held.
+        resources: Resources,
+    },
+    /// A lease that came from elsewhere is held here now.
+    #[non_exhaustive]
+    TakenUp {
+        /// What is held.
+        resources: Resources,
+        /// How long it is valid now.
+        valid_for: Duration,
+    },
     /// A node is connected.
     #[non_exhaustive]
     NodeConnected {

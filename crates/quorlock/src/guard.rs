@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 
 use crate::error::{Error, LostReason};
+use crate::handover::Lease;
 use crate::held::Held;
 use crate::lease::Terms;
 use crate::report::ReleaseReport;
@@ -136,6 +137,22 @@ impl Guard {
         let resources = self.resources().clone();
         let Terms { validity, .. } = self.settings.terms(resources, Some(ttl))?;
         self.held.extend(validity).await
+    }
+
+    /// Lets go of the lock without giving it back: as data, for another process that takes it up with
+    /// [`Redlock::take_up`](crate::Redlock::take_up) before its deadline, or gives it back. Nobody keeps it any more meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the lock was not valid any more; then its keys are deleted.
+    pub fn into_lease(mut self) -> Result<Lease, Error> {
+        match self.held.hand_over() {
+            Ok(lease) => {
+                self.armed = false;
+                Ok(lease)
+            }
+            Err(reason) => Err(self.held.life.lost_by(reason)),
+        }
     }
 
     /// Gives the lock back and tells what each node made of it, as soon as a quorum has answered.

@@ -8,6 +8,7 @@ use crate::entropy::Entropy;
 use crate::error::{Error, LostReason};
 use crate::event::Event;
 use crate::fan_out::{FanOut, Nodes};
+use crate::handover::Lease;
 use crate::lease::Terms;
 use crate::lifetime::Lifetime;
 use crate::node::NodeSet;
@@ -126,11 +127,37 @@ impl Held {
         // Retires the token before the footprint is read: a late repair is either in it, or is not sent.
         let valid_for = self.life.valid_for();
         let was = self.life.release();
-        let Footprint { touched, ttl } = *lock(&self.footprint);
-        let asked = round::release(&self.nodes, &self.terms, &self.token, ttl, touched);
+        let releasing = self.releasing();
         let resources = self.life.resources();
         self.nodes.audience.tell(|| Event::Released { resources: resources.clone(), valid_for });
-        (was, Releasing { held: self, asked, touched })
+        (was, releasing)
+    }
+
+    /// Puts the release of a lease that has ended onto every node's queue.
+    pub(crate) fn releasing(&self) -> Releasing<'_> {
+        let Footprint { touched, ttl } = *lock(&self.footprint);
+        let asked = round::release(&self.nodes, &self.terms, &self.token, ttl, touched);
+        Releasing { held: self, asked, touched }
+    }
+
+    /// Ends the lease here and hands it on as data: no key is deleted, and none is set from here any more.
+    ///
+    /// # Errors
+    ///
+    /// How it was lost, if it was.
+    pub(crate) fn hand_over(&self) -> Result<Lease, LostReason> {
+        let (now, until) = (self.now(), self.life.held_until());
+        self.life.release()?;
+        let left = until.map(|until| until.saturating_duration_since(now)).unwrap_or_default();
+        let resources = self.life.resources().clone();
+        self.nodes.audience.tell(|| Event::HandedOver { resources: resources.clone() });
+        let now = self.nodes.clock.wall();
+        Ok(Lease {
+            resources,
+            token: self.token.again(),
+            ttl: self.terms.validity.ttl(),
+            until: now.checked_add(left).unwrap_or(now),
+        })
     }
 
     /// From now on keys may last for at least `ttl`.

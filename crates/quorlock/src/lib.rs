@@ -27,6 +27,7 @@
 //!
 //! - `metrics`: [`MetricsObserver`], which counts and times every event.
 //! - `tls`: `rediss://` nodes, verified against the system's certificates.
+//! - `serde`: a [`Lease`] can be written and read.
 //! - `tracing`: [`TracingObserver`], which reports every event.
 
 mod attempt;
@@ -37,6 +38,7 @@ mod error;
 mod event;
 mod fan_out;
 mod guard;
+mod handover;
 mod held;
 mod invalid;
 mod keeper;
@@ -70,6 +72,7 @@ pub use crate::{
     error::{Error, LostReason, NodeError, NodeErrorKind},
     event::{Event, Observer},
     guard::{Guard, Lost},
+    handover::Lease,
     invalid::InvalidInput,
     redlock::Redlock,
     report::{NodeRelease, ReleaseReport},

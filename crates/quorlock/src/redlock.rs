@@ -9,6 +9,9 @@ use futures::future::join_all;
 use crate::attempt::Core;
 use crate::builder::Builder;
 use crate::error::Error;
+use crate::guard::Guard;
+use crate::handover::Lease;
+use crate::report::ReleaseReport;
 use crate::request::{LockRequest, TryLockRequest};
 use crate::resources::Resources;
 use crate::validity::later;
@@ -108,6 +111,48 @@ impl Redlock {
     /// ```
     pub fn try_lock(&self, resources: impl Into<Resources>) -> TryLockRequest {
         TryLockRequest::new(&self.core, resources.into())
+    }
+
+    /// Takes up a lock that another process let go of with [`Guard::into_lease`](crate::Guard::into_lease): it is held when a
+    /// quorum of nodes has extended it before its deadline, and kept from then on. This handle needs the same nodes and
+    /// the same prefix.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if it is over, or a majority of the nodes does not hold it any more. [`Error::NoQuorum`] if too few
+    /// nodes could be reached: the lease is as it was, and can be taken up until its deadline. [`Error::InvalidInput`] if
+    /// its names or its TTL cannot be used with this handle. [`Error::Closed`] after [`close`](Self::close).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half way, the lease is as it was, but the nodes may keep its keys for longer.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(here: quorlock::Redlock, there: quorlock::Redlock) -> Result<(), quorlock::Error> {
+    /// let lease = here.lock("invoice:42").await?.into_lease()?;
+    /// let guard = there.take_up(&lease).await?;
+    /// guard.release().await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn take_up(&self, lease: &Lease) -> Result<Guard, Error> {
+        self.core.take_up(lease).await
+    }
+
+    /// Gives back a lock that another process let go of with [`Guard::into_lease`](crate::Guard::into_lease), also when it
+    /// is over: what is left of it is deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoQuorum`] if too few nodes answered: they are owed the release, else it expires. [`Error::InvalidInput`]
+    /// and [`Error::Closed`] as [`take_up`](Self::take_up).
+    ///
+    /// # Cancel safety
+    ///
+    /// Once the nodes are connected the release is on every node's queue; dropped after that it goes on in the background.
+    pub async fn give_back(&self, lease: &Lease) -> Result<ReleaseReport, Error> {
+        self.core.give_back(lease).await
     }
 
     /// Closes the handle and all its clones, and waits until every release that is under way or owed to a node has been

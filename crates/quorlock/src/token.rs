@@ -21,6 +21,21 @@ impl Token {
         Self { client, value, retired: AtomicBool::new(false) }
     }
 
+    /// One that was made elsewhere; `None` if it is none.
+    #[cfg(feature = "serde")]
+    pub(crate) fn parse(value: &str) -> Option<Self> {
+        let (client, secret) = value.split_once(':')?;
+        let client = Uuid::try_parse(client).ok()?;
+        let is_secret = secret.len() == 32 && secret.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_secret.then(|| Self { client, value: value.to_owned(), retired: AtomicBool::new(false) })
+    }
+
+    /// The same value, to be set and extended once more by whoever holds it next.
+    pub(crate) fn again(&self) -> Self {
+        let retired = AtomicBool::new(false);
+        Self { client: self.client, value: self.value.clone(), retired }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.value
     }

@@ -18,7 +18,7 @@ pub(super) const FLOORS: Table = Table {
         // Pure: no runtime, no driver, no log.
         &["sync", "invalid", "token", "quorum", "entropy", "validity", "retry", "resources"],
         // Data with invariants.
-        &["error", "lease", "settings"],
+        &["error", "lease", "handover", "settings"],
         // Facts; the clock and the start of tasks.
         &["event", "clock"],
         // The seam to a node, and what crosses it.

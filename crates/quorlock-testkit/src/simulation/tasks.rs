@@ -182,6 +182,10 @@ impl Clock for Process {
         (Instant::now() - self.suspended_for()).into_std()
     }
 
+    fn wall(&self) -> std::time::SystemTime {
+        std::time::SystemTime::UNIX_EPOCH
+    }
+
     fn sleep_until(&self, deadline: std::time::Instant) -> BoxFuture<'static, ()> {
         let process = self.clone();
         Box::pin(async move {

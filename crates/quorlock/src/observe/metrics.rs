@@ -20,6 +20,8 @@ const EXTENDED: &str = "quorlock_extended_total";
 const EXTEND_FAILURES: &str = "quorlock_extend_failures_total";
 const LOST: &str = "quorlock_lost_total";
 const RELEASED: &str = "quorlock_released_total";
+const HANDED_OVER: &str = "quorlock_handed_over_total";
+const TAKEN_UP: &str = "quorlock_taken_up_total";
 const RELEASE_LEFT_SECONDS: &str = "quorlock_release_left_seconds";
 const REPAIRS: &str = "quorlock_repairs_total";
 const NODE_UP: &str = "quorlock_node_up";
@@ -37,6 +39,8 @@ const COUNTERS: &[(&str, &str)] = &[
     (EXTEND_FAILURES, "Extends that came to nothing; the lock was valid for a while yet."),
     (LOST, "Locks lost while they were held, by reason."),
     (RELEASED, "Guards released or dropped."),
+    (HANDED_OVER, "Locks handed over to another process as a lease."),
+    (TAKEN_UP, "Leases of other processes taken up."),
     (REPAIRS, "Keys of held locks set again on a node that had lost them."),
     (NODE_DOWNS, "How often a node went down."),
     (NODE_FAILURES, "What nodes said in rounds that came to nothing, by reason."),
@@ -83,7 +87,7 @@ impl MetricsObserver {
         let what = "How long a lock would still have been valid when it was released.";
         describe_histogram!(RELEASE_LEFT_SECONDS, Unit::Seconds, what);
 
-        for name in [ACQUIRED, DENIED, EXTENDED, EXTEND_FAILURES, RELEASED] {
+        for name in [ACQUIRED, DENIED, EXTENDED, EXTEND_FAILURES, RELEASED, HANDED_OVER, TAKEN_UP] {
             counter!(name).increment(0);
         }
         for reason in ["no_quorum", "too_late"] {
@@ -134,6 +138,14 @@ impl Observer for MetricsObserver {
                 counter!(RELEASED).increment(1);
                 gauge!(GUARDS).decrement(1.0);
                 histogram!(RELEASE_LEFT_SECONDS).record(*valid_for);
+            }
+            Event::HandedOver { .. } => {
+                counter!(HANDED_OVER).increment(1);
+                gauge!(GUARDS).decrement(1.0);
+            }
+            Event::TakenUp { .. } => {
+                counter!(TAKEN_UP).increment(1);
+                gauge!(GUARDS).increment(1.0);
             }
             Event::NodeConnected { node, owed } => {
                 gauge!(NODE_UP, "node" => Arc::clone(node)).set(1.0);

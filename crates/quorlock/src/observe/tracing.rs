@@ -38,6 +38,12 @@ impl Observer for TracingObserver {
             Event::Released { resources, valid_for } => {
                 debug!(target: "quorlock", %resources, ?valid_for, "released");
             }
+            Event::HandedOver { resources } => {
+                debug!(target: "quorlock", %resources, "handed over");
+            }
+            Event::TakenUp { resources, valid_for } => {
+                debug!(target: "quorlock", %resources, ?valid_for, "taken up");
+            }
             Event::NodeConnected { node, owed } => {
                 info!(target: "quorlock", %node, owed, "node connected");
             }

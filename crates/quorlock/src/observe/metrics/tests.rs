@@ -83,6 +83,8 @@ fn one_of_each() -> Vec<Event> {
         Event::Repaired { resources: resources(), node: node("a:1/0") },
         lost(LostReason::Expired),
         released(0),
+        Event::TakenUp { resources: resources(), valid_for: Duration::ZERO },
+        Event::HandedOver { resources: resources() },
         Event::NodeConnected { node: node("a:1/0"), owed: 7 },
         Event::NodeDown { error: failure("b:1/0", NodeErrorKind::Down) },
         Event::OldConnectionLeft { node: node("a:1/0") },
@@ -103,10 +105,12 @@ fn what_has_no_node_begins_at_zero() {
         "quorlock_extend_failures_total",
         "quorlock_extended_total",
         "quorlock_guards",
+        "quorlock_handed_over_total",
         "quorlock_lost_total expired",
         "quorlock_lost_total majority_gone",
         "quorlock_lost_total max_hold",
         "quorlock_released_total",
+        "quorlock_taken_up_total",
     ];
     assert_eq!(names, expected);
 }
@@ -122,6 +126,7 @@ fn every_event_becomes_its_metrics() {
         "quorlock_extend_failures_total 1",
         "quorlock_extended_total 1",
         "quorlock_forgotten_releases_total b:1/0 1",
+        "quorlock_handed_over_total 1",
         "quorlock_lost_total expired 1",
         "quorlock_node_downs_total a:1/0 0",
         "quorlock_node_downs_total b:1/0 1",
@@ -135,6 +140,7 @@ fn every_event_becomes_its_metrics() {
         "quorlock_release_left_seconds [0.0]",
         "quorlock_released_total 1",
         "quorlock_repairs_total a:1/0 1",
+        "quorlock_taken_up_total 1",
     ];
     assert_eq!(changed(&one_of_each()), expected);
 }

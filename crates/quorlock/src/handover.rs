@@ -1,0 +1,156 @@
+//! A lease as data on its way from one process to another. Talks to no node.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::resources::Resources;
+use crate::token::Token;
+
+/// A held lock that nobody keeps: what another process needs to take it up with
+/// [`Redlock::take_up`](crate::Redlock::take_up), or to give it back with [`Redlock::give_back`](crate::Redlock::give_back).
+/// Made by [`Guard::into_lease`](crate::Guard::into_lease).
+///
+/// With the feature `serde` it can be written and read. It carries the owner's token: whoever reads it can end the lock, or hold
+/// it. Take it up once: whoever has a second copy and takes that up holds the same lock too, and nobody can tell.
+///
+/// Its deadline travels as wall time, so the clocks of both machines have to agree as far as the deadline is to be believed;
+/// whether the lock is still held is asked of the nodes.
+#[must_use = "nobody keeps the lock any more: take it up, give it back, or let it expire"]
+pub struct Lease {
+    pub(crate) resources: Resources,
+    pub(crate) token: Token,
+    pub(crate) ttl: Duration,
+    pub(crate) until: SystemTime,
+}
+
+impl Lease {
+    /// What is locked.
+    pub fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// The TTL with which it is taken up.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// When it is over if nobody takes it up, by the wall clock of the machine that let go of it.
+    pub fn valid_until(&self) -> SystemTime {
+        self.until
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { resources, ttl, until, .. } = self;
+        f.debug_struct("Lease")
+            .field("resources", resources)
+            .field("ttl", ttl)
+            .field("until", until)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a lease is written.
+#[cfg(feature = "serde")]
+mod written {
+    use std::time::{Duration, SystemTime};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use super::Lease;
+    use crate::resources::Resources;
+    use crate::token::Token;
+
+    /// Grows with every change that an older reader would misread.
+    const VERSION: u32 = 1;
+
+    #[derive(Deserialize, Serialize)]
+    struct Written {
+        version: u32,
+        resources: Vec<String>,
+        token: String,
+        ttl_ms: u64,
+        /// Since 1970.
+        until_ms: u64,
+    }
+
+    impl Serialize for Lease {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let since_1970 = self.until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let written = Written {
+                version: VERSION,
+                resources: self.resources.names().map(str::to_owned).collect(),
+                token: self.token.as_str().to_owned(),
+                ttl_ms: millis(self.ttl),
+                until_ms: millis(since_1970),
+            };
+            written.serialize(serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Lease {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let Written { version, resources, token, ttl_ms, until_ms } =
+                Written::deserialize(deserializer)?;
+            if version != VERSION {
+                return Err(de::Error::custom(format_args!("a lease of version {version}")));
+            }
+            let token = Token::parse(&token);
+            let token = token.ok_or_else(|| de::Error::custom("a lease without a token"))?;
+            let until = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(until_ms));
+            let until = until.ok_or_else(|| de::Error::custom("a lease without an end"))?;
+            let ttl = Duration::from_millis(ttl_ms);
+            Ok(Self { resources: Resources::from(resources), token, ttl, until })
+        }
+    }
+
+    fn millis(span: Duration) -> u64 {
+        u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(feature = "serde")]
+    mod written {
+
+        use uuid::Uuid;
+
+        use std::time::{Duration, SystemTime};
+
+        use crate::handover::Lease;
+        use crate::token::Token;
+
+        fn lease() -> Lease {
+            let token = Token::new(Uuid::nil(), [7; 16]);
+            let until = SystemTime::UNIX_EPOCH + Duration::from_millis(1_234);
+            Lease { resources: ["a", "b"].into(), token, ttl: Duration::from_secs(5), until }
+        }
+
+        #[test]
+        fn a_lease_is_read_as_it_was_written_and_shows_no_token() {
+            let (lease, json) = (lease(), serde_json::to_string(&lease()).unwrap());
+            let read: Lease = serde_json::from_str(&json).unwrap();
+            assert_eq!(read.resources(), lease.resources());
+            assert_eq!((read.ttl(), read.valid_until()), (lease.ttl(), lease.valid_until()));
+            assert_eq!(read.token.as_str(), lease.token.as_str());
+            assert!(!format!("{read:?}").contains("0707"), "{read:?}");
+        }
+
+        #[test]
+        fn what_is_no_lease_is_not_read_as_one() {
+            let json = serde_json::to_string(&lease()).unwrap();
+            let broken = [
+                json.replace("\"version\":1", "\"version\":2"),
+                json.replace(":0707", ":07"),
+                json.replace("\"until_ms\":1234", "\"until_ms\":\"soon\""),
+                json.replace("\"token\"", "\"tok\""),
+                "{}".to_owned(),
+            ];
+            for json in broken {
+                assert!(serde_json::from_str::<Lease>(&json).is_err(), "{json}");
+            }
+        }
+    }
+}
