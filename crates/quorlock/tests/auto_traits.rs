@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use quorlock::{
-    Builder, Error, Event, Guard, InvalidInput, LockRequest, Lost, LostReason, NodeError,
+    Builder, Error, Event, Guard, InvalidInput, Lease, LockRequest, Lost, LostReason, NodeError,
     NodeErrorKind, NodeRelease, Observer, Redlock, ReleaseReport, Resources, Retry, TryLockRequest,
 };
 
@@ -63,6 +63,7 @@ fn every_public_type_has_just_these() {
         line!(TryLockRequest),
         line!(Guard),
         line!(Lost),
+        line!(Lease),
         line!(ReleaseReport),
         line!(NodeRelease),
         line!(Resources),
@@ -82,6 +83,7 @@ fn every_public_type_has_just_these() {
         "TryLockRequest: SEND SYNC UNPIN STATIC CLONE - DEBUG -",
         "Guard: SEND SYNC UNPIN STATIC - - DEBUG -",
         "Lost: SEND - UNPIN STATIC - - DEBUG -",
+        "Lease: SEND SYNC UNPIN STATIC - - DEBUG UNWIND",
         "ReleaseReport: SEND SYNC UNPIN STATIC CLONE - DEBUG -",
         "NodeRelease: SEND SYNC UNPIN STATIC CLONE - DEBUG -",
         "Resources: SEND SYNC UNPIN STATIC CLONE - DEBUG UNWIND",
