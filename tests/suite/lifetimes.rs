@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::FutureExt;
-use quorlock::{Event, Redlock};
+use quorlock::Event;
 use quorlock_testkit::embedded::EmbeddedNode;
-use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{Events, MINUTE, TTL, cluster, pipes, redlock};
+use crate::support::{Events, MINUTE, TTL, pipes};
 
 fn went_down(event: &Event) -> bool {
     matches!(event, Event::NodeDown { .. })
@@ -78,46 +77,4 @@ async fn g1_every_attempt_has_a_token_of_its_own() {
     let tokens: BTreeSet<_> = sets.iter().filter_map(|line| line.split(' ').nth(2)).collect();
     assert!(sets.len() > 5, "{} attempts", sets.len());
     assert_eq!(tokens.len(), sets.len());
-}
-
-fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
-}
-
-async fn lock_once(redlock: &Redlock) {
-    let guard = redlock.lock("a").await.expect("it is free");
-    guard.release().await.expect("it is held");
-}
-
-#[test]
-fn a_handle_goes_on_in_another_runtime_when_the_first_has_ended() {
-    let home = runtime();
-    let cluster = home.block_on(cluster(3));
-    let redlock = redlock(&cluster);
-    for _ in 0..3 {
-        let passing = runtime();
-        passing.block_on(lock_once(&redlock));
-        drop(passing);
-    }
-    home.block_on(async {
-        lock_once(&redlock).await;
-        drop(cluster);
-    });
-}
-
-#[test]
-fn a_guard_that_outlives_its_runtime_is_lost_in_silence_and_harms_nobody() {
-    let home = runtime();
-    let cluster = home.block_on(cluster(3));
-    let redlock = redlock(&cluster);
-    let passing = runtime();
-    let guard = passing.block_on(async { redlock.lock("a").await.unwrap() });
-    drop(passing);
-    assert!(guard.valid_for() <= TTL);
-    drop(guard);
-    home.block_on(async {
-        // It may be free at once or after its TTL: the releases had no runtime to go out in.
-        lock_once(&redlock).await;
-        drop(cluster);
-    });
 }

@@ -22,6 +22,7 @@ mod release;
 mod replaced_connections;
 mod residue;
 mod resources;
+mod runtimes;
 mod secrets;
 mod support;
 mod tidy;

@@ -1,0 +1,128 @@
+//! Guards and handles that leave their runtime, outlive it, or outlive each other.
+
+use std::thread;
+
+use quorlock::{Error, Redlock};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep;
+
+use crate::support::{TTL, cluster, connected, eventually, holders, pipes, redlock};
+
+/// One of each kind.
+fn runtimes() -> [Runtime; 2] {
+    [Builder::new_current_thread(), Builder::new_multi_thread()]
+        .map(|mut builder| builder.enable_all().build().expect("a runtime"))
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+}
+
+async fn lock_once(redlock: &Redlock) {
+    let guard = redlock.lock("a").await.expect("it is free");
+    guard.release().await.expect("it is held");
+}
+
+#[test]
+fn a_handle_goes_on_in_another_runtime_when_the_first_has_ended() {
+    let home = runtime();
+    let cluster = home.block_on(cluster(3));
+    let redlock = redlock(&cluster);
+    for _ in 0..3 {
+        let passing = runtime();
+        passing.block_on(lock_once(&redlock));
+        drop(passing);
+    }
+    home.block_on(async {
+        lock_once(&redlock).await;
+        drop(cluster);
+    });
+}
+
+#[test]
+fn a_guard_that_outlives_its_runtime_is_lost_in_silence_and_harms_nobody() {
+    let home = runtime();
+    let cluster = home.block_on(cluster(3));
+    let redlock = redlock(&cluster);
+    let passing = runtime();
+    let guard = passing.block_on(async { redlock.lock("a").await.unwrap() });
+    drop(passing);
+    assert!(guard.valid_for() <= TTL);
+    drop(guard);
+    home.block_on(async {
+        // It may be free at once or after its TTL: the releases had no runtime to go out in.
+        lock_once(&redlock).await;
+        drop(cluster);
+    });
+}
+
+#[test]
+fn g4_a_guard_dropped_on_a_thread_without_a_runtime_gives_the_lock_back() {
+    for runtime in runtimes() {
+        let (cluster, redlock, guard) = runtime.block_on(async {
+            let cluster = cluster(3).await;
+            let redlock = redlock(&cluster);
+            let guard = redlock.lock("a").await.unwrap();
+            (cluster, redlock, guard)
+        });
+        thread::spawn(move || drop(guard)).join().expect("a drop does not panic");
+        runtime.block_on(async {
+            eventually("it is given back", async || holders(&cluster, "a").await == "000").await;
+            lock_once(&redlock).await;
+            drop(cluster);
+        });
+    }
+}
+
+#[test]
+fn a_guard_is_extended_and_released_in_another_runtime_of_any_kind() {
+    let alike = runtimes().into_iter().zip(runtimes());
+    let crossed = runtimes().into_iter().rev().zip(runtimes());
+    for (home, other) in alike.chain(crossed) {
+        let cluster = home.block_on(cluster(3));
+        let redlock = redlock(&cluster);
+        let guard = home.block_on(async { redlock.lock("a").await.unwrap() });
+        // The connections are the first runtime's: it has to run.
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let driver = thread::spawn(move || {
+            home.block_on(async { drop(stopped.await) });
+            home
+        });
+        other.block_on(async {
+            guard.extend().await.unwrap();
+            guard.release().await.unwrap();
+            lock_once(&redlock).await;
+        });
+        drop(stop);
+        let home = driver.join().expect("it only waits");
+        home.block_on(async { drop(cluster) });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_outlives_its_handle_and_closes_the_connections_at_its_end() {
+    let (nodes, _net, builder) = pipes(3);
+    let (redlock, _) = connected(builder, 3).await;
+    let guard = redlock.lock("a").await.unwrap();
+    drop(redlock);
+    sleep(5 * TTL).await;
+    assert!(guard.is_valid(), "it is extended");
+    guard.release().await.unwrap();
+    eventually("the connections are closed", async || {
+        nodes.iter().all(|node| node.connections() == 0 && node.keys().is_empty())
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_leaves_guards_that_are_held_alone() {
+    let (nodes, _net, builder) = pipes(3);
+    let (redlock, _) = connected(builder, 3).await;
+    let guard = redlock.lock("a").await.unwrap();
+    redlock.close(TTL).await.unwrap();
+    assert!(matches!(redlock.try_lock("b").await, Err(Error::Closed)));
+    sleep(3 * TTL).await;
+    guard.extend().await.unwrap();
+    guard.release().await.unwrap();
+    eventually("it is given back", async || nodes.iter().all(|node| node.keys().is_empty())).await;
+}
