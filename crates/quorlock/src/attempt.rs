@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use uuid::Uuid;
 
@@ -127,8 +127,10 @@ impl Core {
         let terms = self.settings.terms(lease.resources.clone(), Some(lease.ttl))?;
         let (nodes, validity) = (&self.nodes, terms.validity);
         // Not beyond what the TTL can mean, whatever the clock of the day says.
-        let left = lease.until.duration_since(nodes.clock.wall()).unwrap_or_default();
-        let until = later(nodes.clock.now(), left.min(validity.length()));
+        let (wall, now) = (nodes.clock.wall(), nodes.clock.now());
+        let left = |until: SystemTime| until.duration_since(wall).unwrap_or_default();
+        let until = later(now, left(lease.until).min(validity.length()));
+        let max_hold = lease.hold_until.map(left);
         let won = Won {
             token: Arc::new(lease.token.again()),
             until,
@@ -137,7 +139,7 @@ impl Core {
             votes: 0,
             margin: 0,
         };
-        Ok((Held::new(nodes, terms, won, None, &self.entropy), validity))
+        Ok((Held::new(nodes, terms, won, max_hold, &self.entropy), validity))
     }
 
     /// Holds a lease that came from elsewhere, once a quorum has extended it.

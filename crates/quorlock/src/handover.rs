@@ -21,6 +21,8 @@ pub struct Lease {
     pub(crate) token: Token,
     pub(crate) ttl: Duration,
     pub(crate) until: SystemTime,
+    /// The end of its maximum hold time goes along.
+    pub(crate) hold_until: Option<SystemTime>,
 }
 
 impl Lease {
@@ -71,19 +73,20 @@ mod written {
         resources: Vec<String>,
         token: String,
         ttl_ms: u64,
-        /// Since 1970.
+        /// Since 1970, as the next.
         until_ms: u64,
+        hold_until_ms: Option<u64>,
     }
 
     impl Serialize for Lease {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let since_1970 = self.until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let written = Written {
                 version: VERSION,
                 resources: self.resources.names().map(str::to_owned).collect(),
                 token: self.token.as_str().to_owned(),
                 ttl_ms: millis(self.ttl),
-                until_ms: millis(since_1970),
+                until_ms: since_1970(self.until),
+                hold_until_ms: self.hold_until.map(since_1970),
             };
             written.serialize(serializer)
         }
@@ -91,18 +94,28 @@ mod written {
 
     impl<'de> Deserialize<'de> for Lease {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let Written { version, resources, token, ttl_ms, until_ms } =
+            let Written { version, resources, token, ttl_ms, until_ms, hold_until_ms } =
                 Written::deserialize(deserializer)?;
             if version != VERSION {
                 return Err(de::Error::custom(format_args!("a lease of version {version}")));
             }
             let token = Token::parse(&token);
             let token = token.ok_or_else(|| de::Error::custom("a lease without a token"))?;
-            let until = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(until_ms));
-            let until = until.ok_or_else(|| de::Error::custom("a lease without an end"))?;
+            let until = time_of_day(until_ms)?;
+            let hold_until = hold_until_ms.map(time_of_day).transpose()?;
             let ttl = Duration::from_millis(ttl_ms);
-            Ok(Self { resources: Resources::from(resources), token, ttl, until })
+            let resources = Resources::from(resources);
+            Ok(Self { resources, token, ttl, until, hold_until })
         }
+    }
+
+    fn since_1970(instant: SystemTime) -> u64 {
+        millis(instant.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    }
+
+    fn time_of_day<E: de::Error>(since_1970_ms: u64) -> Result<SystemTime, E> {
+        let instant = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(since_1970_ms));
+        instant.ok_or_else(|| E::custom("a lease without an end"))
     }
 
     fn millis(span: Duration) -> u64 {
@@ -125,7 +138,13 @@ mod tests {
         fn lease() -> Lease {
             let token = Token::new(Uuid::nil(), [7; 16]);
             let until = SystemTime::UNIX_EPOCH + Duration::from_millis(1_234);
-            Lease { resources: ["a", "b"].into(), token, ttl: Duration::from_secs(5), until }
+            Lease {
+                resources: ["a", "b"].into(),
+                token,
+                ttl: Duration::from_secs(5),
+                until,
+                hold_until: Some(until),
+            }
         }
 
         #[test]
@@ -135,6 +154,7 @@ mod tests {
             assert_eq!(read.resources(), lease.resources());
             assert_eq!((read.ttl(), read.valid_until()), (lease.ttl(), lease.valid_until()));
             assert_eq!(read.token.as_str(), lease.token.as_str());
+            assert_eq!(read.hold_until, lease.hold_until);
             assert!(!format!("{read:?}").contains("0707"), "{read:?}");
         }
 

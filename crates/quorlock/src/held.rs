@@ -148,15 +148,18 @@ impl Held {
     pub(crate) fn hand_over(&self) -> Result<Lease, LostReason> {
         let (now, until) = (self.now(), self.life.held_until());
         self.life.release()?;
-        let left = until.map(|until| until.saturating_duration_since(now)).unwrap_or_default();
         let resources = self.life.resources().clone();
         self.nodes.audience.tell(|| Event::HandedOver { resources: resources.clone() });
-        let now = self.nodes.clock.wall();
+        let wall = self.nodes.clock.wall();
+        let on_the_wall = |instant: Instant| {
+            wall.checked_add(instant.saturating_duration_since(now)).unwrap_or(wall)
+        };
         Ok(Lease {
             resources,
             token: self.token.again(),
             ttl: self.terms.validity.ttl(),
-            until: now.checked_add(left).unwrap_or(now),
+            until: until.map_or(wall, on_the_wall),
+            hold_until: self.life.hold_end().map(on_the_wall),
         })
     }
 

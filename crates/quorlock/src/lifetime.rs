@@ -89,6 +89,11 @@ impl Lifetime {
         self.held_until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
+    /// The end of the maximum hold time, if there is one.
+    pub(crate) fn hold_end(&self) -> Option<Instant> {
+        self.max_hold.map(|max| max.end)
+    }
+
     /// Whether the deadline stands at the end of the maximum hold time: no extend can move it.
     pub(crate) fn is_at_hold_end(&self) -> bool {
         self.max_hold.is_some_and(|max| self.held_until() == Some(max.end))

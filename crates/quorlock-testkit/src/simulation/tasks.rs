@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ struct Shared {
     state: Mutex<State>,
     /// Rung when it dies.
     ended: Notify,
+    /// Where its time of day begins.
+    day: OnceLock<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -182,8 +184,9 @@ impl Clock for Process {
         (Instant::now() - self.suspended_for()).into_std()
     }
 
+    /// Counts from when it was first asked: what is handed over does not leave the process.
     fn wall(&self) -> std::time::SystemTime {
-        std::time::SystemTime::UNIX_EPOCH
+        std::time::SystemTime::UNIX_EPOCH + self.0.day.get_or_init(Instant::now).elapsed()
     }
 
     fn sleep_until(&self, deadline: std::time::Instant) -> BoxFuture<'static, ()> {

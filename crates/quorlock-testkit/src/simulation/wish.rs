@@ -47,6 +47,8 @@ pub(super) enum Ending {
     /// Dropped after so long.
     ReleaseCancelled(Duration),
     Drop,
+    /// Handed over, and taken up again after so long; then released.
+    HandOver(Duration),
 }
 
 impl Wish {
@@ -77,6 +79,7 @@ impl Wish {
         let ending = match dice.below(4) {
             0 if plan.has(Kind::GuardDrop) => Ending::Drop,
             1 if can_cancel => Ending::ReleaseCancelled(dice.millis(0, 20)),
+            2 if dice.chance(0.5) => Ending::HandOver(dice.millis(0, ttl_ms.min(2_000))),
             _ => Ending::Release,
         };
         Self {

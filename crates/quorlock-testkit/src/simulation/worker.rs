@@ -63,7 +63,7 @@ impl Worker {
             sleep(wish.think).await;
             if let Some(hold) = self.acquire(&wish, &mut recorder).await {
                 self.hold(&wish, &recorder, &hold).await;
-                self.end(&wish, &recorder, hold).await;
+                self.end(&wish, &mut recorder, hold).await;
             }
         }
     }
@@ -74,9 +74,7 @@ impl Worker {
             wish.resources.iter().map(|resource| recorder.acquire(resource, inv)).collect();
         begun.iter().for_each(|event| self.record.push(event.clone()));
         let limit = time_limit(wish.ttl);
-        let running = inv.saturating_sub(self.process.paused_for());
-        let since = *self.connects_since.get_or_init(|| running);
-        let connecting = (since + CONNECT_LIMIT).saturating_sub(running);
+        let connecting = self.connecting();
         let bound = match wish.asking {
             // One more of them to ask whether a foreign key denies it.
             Asking::Once => connecting + limit * 2,
@@ -93,10 +91,22 @@ impl Worker {
                 return None;
             }
         };
+        self.counting.ended("acquire granted");
+        Some(self.held(wish, recorder, begun, guard, ret))
+    }
+
+    /// Writes down what is held from now on.
+    fn held(
+        &self,
+        wish: &Wish,
+        recorder: &Recorder,
+        begun: Vec<Event>,
+        guard: Guard,
+        ret: Duration,
+    ) -> Hold {
         if !guard.is_valid() {
             self.record.found(Finding::NotValid { worker: self.name.clone(), at: ret });
         }
-        self.counting.ended("acquire granted");
         let deadline =
             guard.valid_until().map_or(ret, |until| self.record.time(until, &self.process));
         let attempts: Vec<u64> = begun.iter().filter_map(Event::attempt).collect();
@@ -107,9 +117,23 @@ impl Worker {
         let holder = (self.client, &self.process, self.redlock.client().to_string());
         self.record.hold(holder, &self.name, recorder, &attempts, &guard);
         let longest = wish.max_hold.map(|max| ret + max - self.process.suspended_for());
-        let hold = Hold { guard, attempts, ttl: wish.ttl, limit, longest, max_hold: wish.max_hold };
+        let hold = Hold {
+            guard,
+            attempts,
+            ttl: wish.ttl,
+            limit: time_limit(wish.ttl),
+            longest,
+            max_hold: wish.max_hold,
+        };
         self.look(&hold);
-        Some(hold)
+        hold
+    }
+
+    /// For how long a call may still wait for the first connections of its handle.
+    fn connecting(&self) -> Duration {
+        let running = self.record.now().saturating_sub(self.process.paused_for());
+        let since = *self.connects_since.get_or_init(|| running);
+        (since + CONNECT_LIMIT).saturating_sub(running)
     }
 
     async fn ask(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
@@ -253,7 +277,7 @@ impl Worker {
         });
     }
 
-    async fn end(&self, wish: &Wish, recorder: &Recorder, hold: Hold) {
+    async fn end(&self, wish: &Wish, recorder: &mut Recorder, hold: Hold) {
         let Hold { guard, attempts, limit, .. } = hold;
         self.record.let_go(&self.name);
         let now = self.record.now();
@@ -266,6 +290,10 @@ impl Worker {
                 self.counting.ended("release by drop");
                 drop(guard);
                 return self.ended(begun);
+            }
+            Ending::HandOver(after) => {
+                self.hand_over(wish, recorder, guard, begun, after).await;
+                return;
             }
             Ending::ReleaseCancelled(after) => Some(after),
             Ending::Release => None,
@@ -284,6 +312,45 @@ impl Worker {
             });
         }
         self.ended(begun);
+    }
+
+    /// Lets go of a lock, and takes it up again as another process would: it is held then only if a quorum still has it.
+    async fn hand_over(
+        &self,
+        wish: &Wish,
+        recorder: &mut Recorder,
+        guard: Arc<Guard>,
+        released: Vec<Event>,
+        after: Duration,
+    ) {
+        let lease = Arc::into_inner(guard).map(Guard::into_lease);
+        self.ended(released);
+        let Some(Ok(lease)) = lease else { return self.counting.ended("hand over lost") };
+        sleep(after).await;
+        let inv = self.record.now();
+        let begun: Vec<Event> =
+            wish.resources.iter().map(|resource| recorder.acquire(resource, inv)).collect();
+        begun.iter().for_each(|event| self.record.push(event.clone()));
+        let bound = self.connecting() + time_limit(wish.ttl);
+        let taken = self.called("take up", bound, wish.cancel, self.redlock.take_up(&lease)).await;
+        let ret = self.record.now();
+        self.counting.ended(match &taken {
+            None => "take up cancelled",
+            Some(Ok(_)) => "take up ok",
+            Some(Err(Error::Lost { .. })) => "take up lost",
+            Some(Err(Error::NoQuorum { .. })) => "take up no quorum",
+            Some(Err(_)) => "take up other error",
+        });
+        let Some(Ok(guard)) = taken else {
+            begun.into_iter().for_each(|event| self.record.push(event.refused(ret)));
+            // What is left of it would be residue.
+            drop(self.redlock.give_back(&lease).await);
+            return;
+        };
+        let hold = self.held(wish, recorder, begun, guard, ret);
+        let release = Wish { ending: Ending::Release, acts: Vec::new(), ..wish.clone() };
+        self.hold(&release, recorder, &hold).await;
+        Box::pin(self.end(&release, recorder, hold)).await;
     }
 
     fn ended(&self, begun: Vec<Event>) {

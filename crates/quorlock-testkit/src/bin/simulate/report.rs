@@ -15,12 +15,12 @@ use super::trial::Verdict;
 const ENOUGH: u64 = 500;
 /// The same for what is rare.
 const ENOUGH_FOR_RARE: u64 = 10_000;
-const RARE: [&str; 1] = ["acquire too late"];
+const RARE: [&str; 2] = ["acquire too late", "take up cancelled"];
 /// Of more failing seeds, only the number is told.
 const MOST_LISTED: usize = 20;
 
 /// Outcomes that have to be seen. Any other is marked.
-const EXPECTED: [&str; 17] = [
+const EXPECTED: [&str; 22] = [
     "acquire cancelled",
     "acquire denied",
     "acquire granted",
@@ -28,12 +28,17 @@ const EXPECTED: [&str; 17] = [
     "acquire no quorum",
     "acquire too late",
     "extend cancelled",
+    "hand over lost",
     "extend lost",
     "extend no quorum",
     "extend ok",
     "lost: expired",
     "lost: maximum hold",
     "release by drop",
+    "take up cancelled",
+    "take up lost",
+    "take up no quorum",
+    "take up ok",
     "release cancelled",
     "release lost",
     "release no quorum",
