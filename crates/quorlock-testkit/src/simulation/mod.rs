@@ -9,6 +9,7 @@ mod dice;
 mod fault;
 mod field;
 mod finding;
+mod handing;
 mod html;
 mod nemesis;
 mod plan;

@@ -96,7 +96,7 @@ impl Worker {
     }
 
     /// Writes down what is held from now on.
-    fn held(
+    pub(super) fn held(
         &self,
         wish: &Wish,
         recorder: &Recorder,
@@ -130,7 +130,7 @@ impl Worker {
     }
 
     /// For how long a call may still wait for the first connections of its handle.
-    fn connecting(&self) -> Duration {
+    pub(super) fn connecting(&self) -> Duration {
         let running = self.record.now().saturating_sub(self.process.paused_for());
         let since = *self.connects_since.get_or_init(|| running);
         (since + CONNECT_LIMIT).saturating_sub(running)
@@ -163,7 +163,7 @@ impl Worker {
     }
 
     /// Until everything is done that was wanted, or the lock is lost.
-    async fn hold(&self, wish: &Wish, recorder: &Recorder, hold: &Hold) {
+    pub(super) async fn hold(&self, wish: &Wish, recorder: &Recorder, hold: &Hold) {
         let mut lost = pin!(hold.guard.lost());
         let mut acts = pin!(async {
             for (after, act) in &wish.acts {
@@ -277,7 +277,7 @@ impl Worker {
         });
     }
 
-    async fn end(&self, wish: &Wish, recorder: &mut Recorder, hold: Hold) {
+    pub(super) async fn end(&self, wish: &Wish, recorder: &mut Recorder, hold: Hold) {
         let Hold { guard, attempts, limit, .. } = hold;
         self.record.let_go(&self.name);
         let now = self.record.now();
@@ -314,52 +314,13 @@ impl Worker {
         self.ended(begun);
     }
 
-    /// Lets go of a lock, and takes it up again as another process would: it is held then only if a quorum still has it.
-    async fn hand_over(
-        &self,
-        wish: &Wish,
-        recorder: &mut Recorder,
-        guard: Arc<Guard>,
-        released: Vec<Event>,
-        after: Duration,
-    ) {
-        let lease = Arc::into_inner(guard).map(Guard::into_lease);
-        self.ended(released);
-        let Some(Ok(lease)) = lease else { return self.counting.ended("hand over lost") };
-        sleep(after).await;
-        let inv = self.record.now();
-        let begun: Vec<Event> =
-            wish.resources.iter().map(|resource| recorder.acquire(resource, inv)).collect();
-        begun.iter().for_each(|event| self.record.push(event.clone()));
-        let bound = self.connecting() + time_limit(wish.ttl);
-        let taken = self.called("take up", bound, wish.cancel, self.redlock.take_up(&lease)).await;
-        let ret = self.record.now();
-        self.counting.ended(match &taken {
-            None => "take up cancelled",
-            Some(Ok(_)) => "take up ok",
-            Some(Err(Error::Lost { .. })) => "take up lost",
-            Some(Err(Error::NoQuorum { .. })) => "take up no quorum",
-            Some(Err(_)) => "take up other error",
-        });
-        let Some(Ok(guard)) = taken else {
-            begun.into_iter().for_each(|event| self.record.push(event.refused(ret)));
-            // What is left of it would be residue.
-            drop(self.redlock.give_back(&lease).await);
-            return;
-        };
-        let hold = self.held(wish, recorder, begun, guard, ret);
-        let release = Wish { ending: Ending::Release, acts: Vec::new(), ..wish.clone() };
-        self.hold(&release, recorder, &hold).await;
-        Box::pin(self.end(&release, recorder, hold)).await;
-    }
-
-    fn ended(&self, begun: Vec<Event>) {
+    pub(super) fn ended(&self, begun: Vec<Event>) {
         let now = self.record.now();
         begun.into_iter().for_each(|event| self.record.push(event.done(now)));
     }
 
     /// One call into the library: dropped after `cancel`, and expected to end within `bound`, pauses not counted.
-    async fn called<T>(
+    pub(super) async fn called<T>(
         &self,
         call: &'static str,
         bound: Duration,
@@ -392,7 +353,7 @@ impl Worker {
 }
 
 /// The library's default, said again from its documentation.
-fn time_limit(ttl: Duration) -> Duration {
+pub(super) fn time_limit(ttl: Duration) -> Duration {
     (ttl / 20).clamp(Duration::from_millis(5), Duration::from_millis(500))
 }
 
