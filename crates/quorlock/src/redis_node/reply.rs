@@ -23,7 +23,10 @@ pub(super) fn read(question: &Question, form: Form, answer: RedisResult<Value>) 
         Err(error) if error.code() == Some("NOSCRIPT") && script::has_text(question, form) => {
             return Answer::OtherForm;
         }
-        Err(error) => return Answer::Reply(Reply::Failed(without_token(failure(error), question))),
+        // First the token, then the cut: half a token would not be found.
+        Err(error) => {
+            return Answer::Reply(Reply::Failed(cut(without_token(classed(error), question))));
+        }
     };
     let by_script = script::is_by_script(question);
     let reply = match (question.verb, &value) {
@@ -104,6 +107,10 @@ const MAX_SAID: usize = 200;
 
 /// A failed command, as a node's failure.
 pub(super) fn failure(error: RedisError) -> Failure {
+    cut(classed(error))
+}
+
+fn classed(error: RedisError) -> Failure {
     if error.kind() == ErrorKind::AuthenticationFailed {
         return Failure::with_source(NodeErrorKind::Misconfigured, error);
     }
@@ -115,8 +122,8 @@ pub(super) fn failure(error: RedisError) -> Failure {
         return Failure::with_source(NodeErrorKind::Unclear, error);
     };
     let detail = without_arguments(error.detail().unwrap_or_default());
-    let said: String = format!("{code} {detail}").trim_end().chars().take(MAX_SAID).collect();
-    Failure::with_source(class(code, detail), said)
+    let said = format!("{code} {detail}");
+    Failure::with_source(class(code, detail), said.trim_end())
 }
 
 /// What an error says of the command that it answers (safety.md H26).
@@ -146,6 +153,14 @@ fn without_token(failure: Failure, question: &Question) -> Failure {
         Failure::with_source(failure.kind(), reason.replace(question.token(), "..."))
     } else {
         failure
+    }
+}
+
+fn cut(failure: Failure) -> Failure {
+    let reason = failure.reason();
+    match reason.char_indices().nth(MAX_SAID) {
+        Some((end, _)) => Failure::with_source(failure.kind(), &reason[..end]),
+        None => failure,
     }
 }
 
@@ -298,6 +313,10 @@ mod tests {
         assert!(!failure.to_string().contains(&token), "{failure}");
         let failure = failed(Verb::Acquire, &format!("-ERR {}", "x".repeat(100_000)));
         assert!(failure.to_string().len() < 300);
+        for before in 0..MAX_SAID {
+            let failure = failed(Verb::Acquire, &format!("-ERR {}{token}", "x".repeat(before)));
+            assert!(!failure.to_string().contains(&token[..8]), "{failure}");
+        }
     }
 
     #[test]
