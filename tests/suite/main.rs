@@ -8,6 +8,7 @@ mod dependencies;
 mod extend;
 mod handover;
 mod fake_node;
+mod foreign_keys;
 mod keeper;
 mod late;
 mod lifetimes;
