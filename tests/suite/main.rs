@@ -21,6 +21,7 @@ mod observers;
 mod other_process;
 mod outcomes;
 mod processes;
+mod real_replies;
 mod release;
 mod replaced_connections;
 mod replies;
