@@ -164,7 +164,7 @@ impl Shared {
         };
         if is(0, "SCRIPT") && is(1, "LOAD") {
             let hash = Script::new(&words[2]).get_hash().to_owned();
-            state.scripts.insert(hash.clone(), verb_of(&words[2]));
+            state.scripts.insert(hash, verb_of(&words[2]));
         }
         let heard = state.lock_command(words);
         let (scope, manner) = state.manner;

@@ -29,8 +29,13 @@ struct Stage {
 impl Stage {
     /// As many fakes as make five with the others.
     async fn new(others: &Cluster, limit: Duration) -> Self {
+        Self::speaking("", others, limit).await
+    }
+
+    async fn speaking(protocol: &str, others: &Cluster, limit: Duration) -> Self {
         let fakes = FakeNode::start_some(5 - others.len()).await;
         let urls = fakes.iter().map(FakeNode::url).chain(others.urls());
+        let urls = urls.map(|url| format!("{url}{protocol}"));
         let builder = Redlock::builder(urls).ttl(MINUTE).time_limit(limit);
         let mut told = format!("{builder:?}");
         let (redlock, events) = connected(builder, 5).await;
@@ -191,6 +196,19 @@ async fn a_majority_that_refuses_for_good_is_not_waited_for_and_any_other_is_to_
             }
             (class, outcome) => panic!("{} is {class:?}: {outcome:?}", row.name),
         }
+        stage.answers(Scope::Acquires, Manner::Well);
+        stage.end(row.name).await;
+    }
+}
+
+#[tokio::test]
+async fn answers_mean_the_same_in_the_newer_protocol() {
+    let others = cluster(2).await;
+    for row in TABLE.iter().filter(|row| !row.is_silence()) {
+        let mut stage = Stage::speaking("/?protocol=resp3", &others, BOUND).await;
+        stage.answers(Scope::Acquires, row.manner);
+        let outcome = stage.redlock.try_lock(row.name).await;
+        assert_outcome(row, &mut stage, outcome);
         stage.answers(Scope::Acquires, Manner::Well);
         stage.end(row.name).await;
     }
