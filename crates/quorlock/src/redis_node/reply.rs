@@ -20,6 +20,7 @@ pub(super) fn read(question: &Question, form: Form, answer: RedisResult<Value>) 
     let value = match answer.and_then(Value::extract_error) {
         Ok(value) => value,
         Err(error) if form.is_native() && is_not_native(&error) => return Answer::NotNative,
+        Err(error) if form.is_native() && is_about_the_key(&error) => return Answer::OtherForm,
         Err(error) if error.code() == Some("NOSCRIPT") && script::has_text(question, form) => {
             return Answer::OtherForm;
         }
@@ -43,7 +44,7 @@ pub(super) fn read(question: &Question, form: Form, answer: RedisResult<Value>) 
         (Verb::Release | Verb::Undo, Value::Array(parts)) if !form.is_native() => {
             released(parts).unwrap_or_else(|| unexpected(&value))
         }
-        // The native commands do not say what is there instead; the script does.
+        // The native commands do not say what is there instead; the script does, as where they fail over it.
         (Verb::Release, Value::Int(0)) if form.is_native() => return Answer::OtherForm,
         (Verb::Release, Value::Int(1)) if form.is_native() => {
             Reply::Released { deleted: 1, others: 0, foreign: 0 }
@@ -56,6 +57,12 @@ pub(super) fn read(question: &Question, form: Form, answer: RedisResult<Value>) 
 fn is_not_native(error: &RedisError) -> bool {
     let is_unknown = error.detail().is_some_and(|said| said.starts_with("unknown command"));
     is_unknown || error.code() == Some("NOPERM")
+}
+
+/// Whether a native command may have failed over what the key holds: a value of another type has a code of its own in Valkey,
+/// and none in Redis.
+fn is_about_the_key(error: &RedisError) -> bool {
+    matches!(error.code(), Some("ERR" | "WRONGTYPE"))
 }
 
 fn released(parts: &[Value]) -> Option<Reply> {
@@ -302,6 +309,9 @@ mod tests {
         assert!(matches!(read(Value::Int(2)), Answer::Reply(Reply::Failed(_))));
         for said in ["-ERR unknown command 'DELIFEQ', with args", "-NOPERM no permissions"] {
             assert!(matches!(read(line(said)), Answer::NotNative), "{said}");
+        }
+        for said in ["-WRONGTYPE Operation against a key", "-ERR Key should be of string type"] {
+            assert!(matches!(read(line(said)), Answer::OtherForm), "{said}");
         }
         assert!(matches!(read(line("-OOM no")), Answer::Reply(Reply::Failed(_))));
     }

@@ -42,7 +42,8 @@ pub(crate) fn set(view: &mut View<'_>, args: &Args) -> Outcome {
 /// `DELEX key IFEQ value`, as newer Redis has it.
 pub(crate) fn delex(view: &mut View<'_>, args: &Args) -> Outcome {
     match args[2].eq_ignore_ascii_case(b"ifeq") {
-        true => delete_if(view, &args[1], &args[3]),
+        true => delete_if(view, &args[1], &args[3])
+            .map_err(|_| "ERR Key should be of string type if conditions are specified".to_owned()),
         false => Err(SYNTAX.to_owned()),
     }
 }
