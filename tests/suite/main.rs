@@ -16,6 +16,7 @@ mod logins;
 mod loss;
 mod loss_in_real_time;
 mod minority_faults;
+mod native;
 mod nodes;
 mod observers;
 mod other_process;

@@ -136,6 +136,11 @@ impl EmbeddedNode {
         self.with(|server| server.native = Some(name));
     }
 
+    /// Whether it refuses its own compare-and-delete, as it does where the user has no right to it. It still tells of it.
+    pub fn refuse_native_delete(&self, refuses: bool) {
+        self.with(|server| server.refuses_native = refuses);
+    }
+
     /// Whether it answers `CLIENT KILL` as it does where the user has no right to it. Says whether it did before.
     pub(crate) fn refuse_kill(&self, refuses: bool) -> bool {
         self.with(|server| std::mem::replace(&mut server.refuses_kill, refuses))

@@ -37,6 +37,7 @@ pub(crate) struct Server {
     pub(crate) refuses_kill: bool,
     /// The name of its own compare-and-delete, if it has one.
     pub(crate) native: Option<&'static str>,
+    pub(crate) refuses_native: bool,
     pub(crate) delay: Duration,
     pub(crate) password: Option<String>,
     pub(crate) tally: Tally,
@@ -86,6 +87,7 @@ impl Server {
             failing: None,
             refuses_kill: false,
             native: None,
+            refuses_native: false,
             delay: Duration::ZERO,
             password: None,
             tally: Tally::default(),
@@ -255,6 +257,12 @@ impl Server {
         let command = Command::find(args, self.native)?;
         if !session.authenticated && !command.needs_no_password() {
             return Err("NOAUTH Authentication required.".to_owned());
+        }
+        if self.refuses_native && self.native == Some(command.name) && !session.observer {
+            let name = command.name;
+            return Err(format!(
+                "NOPERM User limited has no permissions to run the '{name}' command"
+            ));
         }
         if let Some(line) = &self.failing
             && command.touches_keys()
