@@ -286,7 +286,6 @@ async fn a_release_that_is_answered_by_anything_but_its_answer_is_sent_until_it_
 
 /// A reply is read only as far as it can be one that was asked for.
 #[tokio::test]
-#[ignore = "needs the bound of what one connection may be sent (redis_node/wire.rs)"]
 async fn g7_a_reply_without_end_ends_its_connection() {
     const BUFFERS: u64 = 16 << 20;
     let others = cluster(3).await;
