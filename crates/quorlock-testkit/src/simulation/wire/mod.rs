@@ -298,3 +298,32 @@ impl Field for WireField {
         lock(&self.excused).contains(&(node, key.key.clone(), Arc::clone(&key.token)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The library's tasks are counted: one that sleeps for a TTL though there is nothing left to do is one too many.
+    #[tokio::test(start_paused = true)]
+    async fn a_release_that_a_later_connection_has_paid_is_not_sent_once_more() {
+        let (node, process) = (EmbeddedNode::pipe("n"), Process::default());
+        let net = PipeNet::new([node.clone()]);
+        let builder = Redlock::builder([node.url()]).connector(Arc::new(net.clone()));
+        let redlock = builder.spawner(Arc::new(process.clone())).ttl(SOON).build().unwrap();
+        redlock.try_lock("a").await.unwrap().expect("it is free").release().await.unwrap();
+        sleep(MS).await;
+        let idle = process.live();
+
+        let guard = redlock.try_lock("a").await.unwrap().expect("it is free");
+        node.refuse_kill(true);
+        net.relay("n").hang_up();
+        sleep(ALL_ARRIVED).await;
+        drop(guard);
+        sleep(MS).await;
+        assert_eq!(process.live(), idle + 1, "the old connection may still deliver something");
+        node.refuse_kill(false);
+        net.relay("n").reset();
+        sleep(ALL_ARRIVED).await;
+        assert_eq!(process.live(), idle, "paid, and no more to do");
+    }
+}
