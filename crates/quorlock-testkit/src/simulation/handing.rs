@@ -44,7 +44,9 @@ impl Worker {
             drop(self.redlock.give_back(&lease).await);
             return;
         };
-        let hold = self.held(wish, recorder, begun, guard, ret);
+        let mut hold = self.held(wish, recorder, begun, guard, ret);
+        // Of which there may be next to nothing left: then its end is told at once.
+        hold.max_hold = None;
         let release = Wish { ending: Ending::Release, acts: Vec::new(), ..wish.clone() };
         self.hold(&release, recorder, &hold).await;
         Box::pin(self.end(&release, recorder, hold)).await;

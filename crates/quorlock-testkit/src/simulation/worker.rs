@@ -50,7 +50,7 @@ pub(super) struct Hold {
     limit: Duration,
     /// The end of the maximum hold time, on the clock of the process.
     pub(super) longest: Option<Duration>,
-    max_hold: Option<Duration>,
+    pub(super) max_hold: Option<Duration>,
 }
 
 impl Worker {
