@@ -21,11 +21,13 @@ pub(crate) struct Options {
     ttl: Duration,
     time_limit: Option<Duration>,
     drift_factor: Option<f64>,
+    roots: Option<PathBuf>,
+    identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Options {
     /// Reads `MODE URL.. --resource NAME --ttl MS [--prefix TEXT] [--time-limit MS] [--drift-factor F] [--rounds N]
-    /// [--inside PATH] [--log PATH]`.
+    /// [--inside PATH] [--log PATH] [--roots PATH] [--identity CERTIFICATE,KEY]`.
     ///
     /// # Errors
     ///
@@ -54,6 +56,11 @@ impl Options {
             "--inside" => self.inside = value.into(),
             "--log" => self.log = value.into(),
             "--prefix" => self.prefix = value,
+            "--roots" => self.roots = Some(value.into()),
+            "--identity" => {
+                let (certificate, key) = value.split_once(',')?;
+                self.identity = Some((certificate.into(), key.into()));
+            }
             _ => return None,
         }
         Some(())
@@ -66,6 +73,9 @@ impl Options {
     /// The builder's.
     pub(crate) fn redlock(&self) -> Result<Redlock, quorlock::Error> {
         let mut builder = Redlock::builder(self.urls.clone()).ttl(self.ttl).prefix(&*self.prefix);
+        if let (Some(roots), Some((certificate, key))) = (&self.roots, &self.identity) {
+            builder = builder.tls_roots(roots).tls_identity(certificate, key);
+        }
         if let Some(limit) = self.time_limit {
             builder = builder.time_limit(limit);
         }

@@ -9,7 +9,7 @@ use quorlock_testkit::Cluster;
 
 use crate::support::{
     BOUND, Events, MINUTE, TTL, assert_no_residue, cluster, eventually, gray_code, has, holders,
-    node_name, occupy, owners, patient, pattern, pipes,
+    node_name, occupy, on, owners, patient, pattern, pipes,
 };
 
 /// The nodes, the handle on them, and what it tells.
@@ -23,7 +23,7 @@ async fn watched() -> (Cluster, Redlock, Events) {
 /// A handle on some of the nodes only.
 fn client(cluster: &Cluster, nodes: Range<usize>) -> Redlock {
     let urls = cluster.urls()[nodes].to_vec();
-    let builder = Redlock::builder(urls).ttl(MINUTE).time_limit(BOUND);
+    let builder = on(urls).ttl(MINUTE).time_limit(BOUND);
     builder.build().expect("the settings are good")
 }
 
@@ -192,7 +192,7 @@ async fn g1_two_clients_of_an_even_number_of_nodes_get_the_lock_in_turn() {
 async fn one_node_alone_decides() {
     let (cluster, events) = (cluster(5).await, Events::default());
     let urls = cluster.urls().into_iter().take(1);
-    let redlock = Redlock::builder(urls).time_limit(BOUND).observer(events.clone());
+    let redlock = on(urls).time_limit(BOUND).observer(events.clone());
     let redlock = redlock.build().unwrap();
     let guard = redlock.lock("invoice:42").await.unwrap();
     assert!(redlock.try_lock("invoice:42").await.unwrap().is_none());

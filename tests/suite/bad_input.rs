@@ -5,7 +5,7 @@ use std::time::Duration;
 use quorlock::{Builder, Error, InvalidInput, LockRequest, Redlock, Retry};
 use quorlock_testkit::Cluster;
 
-use crate::support::{BOUND, eventually, holders, node_name, patient, proxied};
+use crate::support::{BOUND, eventually, holders, node_name, on, patient, proxied};
 
 const MS: Duration = Duration::from_millis(1);
 const TOO_LONG: Duration = Duration::from_millis((1 << 53) + 1);
@@ -48,7 +48,7 @@ fn bad_builders(cluster: &Cluster) -> Vec<(Builder, InvalidInput)> {
     let ttl = |ttl| good().ttl(ttl);
     let zero = |setting| InvalidInput::ZeroLimit { setting };
     let none: [&str; 0] = [];
-    let urls = |more: &[String]| Redlock::builder([cluster.urls(), more.to_vec()].concat());
+    let urls = |more: &[String]| on([cluster.urls(), more.to_vec()].concat());
     let duplicate = InvalidInput::DuplicateNode { node };
     let mapped = format!("redis://{}", server.replace("127.0.0.1", "[::ffff:127.0.0.1]"));
     let mixed = InvalidInput::MixedDatabases { server: server.clone() };

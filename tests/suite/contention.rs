@@ -152,8 +152,8 @@ struct Plain {
 
 impl Plain {
     async fn connect(cluster: &Cluster) -> Self {
-        let connect = cluster.urls().into_iter().map(|url| async move {
-            let client = redis::Client::open(url).expect("a good URL");
+        let connect = cluster.nodes().iter().map(|node| async move {
+            let client = redis::Client::open(node.url()).expect("a good URL");
             client.get_multiplexed_async_connection().await.expect("the node is up")
         });
         let nodes = join_all(connect).await;

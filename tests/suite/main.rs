@@ -1,6 +1,7 @@
 //! The suite: every promise, on nodes of whichever kind this machine has. One binary, one file per concern.
 
 mod acquire;
+mod addresses;
 mod bad_input;
 mod contention;
 mod credentials;
@@ -29,6 +30,7 @@ mod replies;
 mod residue;
 mod resources;
 mod runtimes;
+mod rights;
 mod secrets;
 mod support;
 mod tidy;

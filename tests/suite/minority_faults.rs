@@ -10,7 +10,8 @@ use quorlock_testkit::embedded::{EmbeddedNode, PipeNet};
 use tokio::time::Instant;
 
 use crate::support::{
-    BOUND, MINUTE, TTL, assert_no_residue, cluster, connected, eventually, pipes, proxied, redlock,
+    BOUND, MINUTE, TTL, assert_no_residue, cluster, connected, eventually, on, pipes, proxied,
+    redlock,
 };
 
 const LIMIT: Duration = Duration::from_millis(100);
@@ -113,7 +114,7 @@ async fn g3_every_operation_takes_the_time_of_the_third_fastest_of_five() {
 #[tokio::test]
 async fn g3_nobody_awaits_the_reply_of_a_frozen_node() {
     let cluster = proxied(5).await;
-    let builder = Redlock::builder(cluster.urls()).ttl(6 * FOR_EVER).time_limit(FOR_EVER);
+    let builder = on(cluster.urls()).ttl(6 * FOR_EVER).time_limit(FOR_EVER);
     let (redlock, _) = connected(builder, 5).await;
     let quiet = || [0, 3].iter().all(|i| cluster.proxy(*i).unanswered() == 0);
     eventually("everything is answered", async || quiet()).await;
@@ -189,7 +190,7 @@ async fn assert_free(fault: fn(usize) -> Fault) {
     let urls = cluster.urls();
     let handle = |of: [usize; 5]| {
         // A frozen node is not given up before the end, so that it is asked every time.
-        let builder = Redlock::builder(of.map(|i| urls[i].clone())).ttl(MINUTE).time_limit(BOUND);
+        let builder = on(of.map(|i| urls[i].clone())).ttl(MINUTE).time_limit(BOUND);
         async { connected(builder, 5).await.0 }
     };
     let handles = [

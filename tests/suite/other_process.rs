@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use quorlock_testkit::Tls;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -21,7 +22,12 @@ pub(crate) struct OtherProcess {
 impl OtherProcess {
     /// Starts it in a mode of its own: see `tests/client/main.rs`.
     pub(crate) fn start(mode: &str, urls: &[String], options: &[(&str, &str)]) -> Self {
-        Self::start_with(mode, urls, options, &[])
+        let Some(tls) = Tls::from_env() else { return Self::start_with(mode, urls, options, &[]) };
+        let (certificate, key) = tls.identity();
+        let roots = tls.roots().display().to_string();
+        let identity = format!("{},{}", certificate.display(), key.display());
+        let more = [("--roots", &*roots), ("--identity", &*identity)];
+        Self::start_with(mode, urls, &[options, &more].concat(), &[])
     }
 
     /// The same, with variables in its environment.

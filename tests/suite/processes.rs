@@ -6,12 +6,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use quorlock::Redlock;
 use quorlock_testkit::{Cluster, Node};
 use tokio::time::{sleep, sleep_until};
 
 use crate::other_process::OtherProcess;
-use crate::support::{TTL, cluster, eventually, holders, proxied, pttls, redlock};
+use crate::support::{TTL, cluster, eventually, holders, on, proxied, pttls, redlock};
 
 const RESOURCE: &str = "report";
 
@@ -121,7 +120,7 @@ async fn g6_an_extend_on_its_way_while_its_holder_is_stalled_revives_nothing() {
     holder.stall();
     eventually("its keys expire", async || holders(&cluster, RESOURCE).await == "00000").await;
     // Past the proxies, which keep everything back.
-    let redlock = Redlock::builder(cluster.nodes().iter().map(Node::url)).build().unwrap();
+    let redlock = on(cluster.nodes().iter().map(Node::client_url)).build().unwrap();
     let guard = redlock.lock(RESOURCE).without_keeper().await.unwrap();
     eventually("all is ours", async || holders(&cluster, RESOURCE).await == "11111").await;
     let ours = values(&cluster).await;

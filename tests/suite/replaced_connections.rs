@@ -16,7 +16,8 @@ use quorlock_testkit::{Backend, Cluster, Node};
 use tokio::net::TcpStream;
 
 use crate::support::{
-    BOUND, Dice, Events, TTL, cluster, connected, eventually, node_name, proxied,
+    BOUND, Dice, Events, TTL, cluster, cluster_in_plain, connected, eventually, node_name, on,
+    proxied,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -123,7 +124,7 @@ async fn assert_clean(clients: Vec<Client>, cluster: &Cluster) {
 async fn outlast(cuts: [fn(&Relay); 2]) {
     let cluster = proxied(5).await;
     let names = [0, 1].map(|i| node_name(&cluster, i));
-    let mut clients = clients(|| Redlock::builder(cluster.urls())).await;
+    let mut clients = clients(|| on(cluster.urls())).await;
     cuts.iter().enumerate().for_each(|(i, cut)| cut(cluster.proxy(i)));
     for (number, client) in clients.iter_mut().enumerate() {
         client.act(number).await;
@@ -165,7 +166,7 @@ async fn g4_a_wire_that_is_reset_leaves_no_key() {
 async fn g4_nodes_that_freeze_for_a_second_are_left_with_no_key() {
     let cluster = cluster(5).await;
     let names = [0, 1].map(|i| node_name(&cluster, i));
-    let mut clients = clients(|| Redlock::builder(cluster.urls())).await;
+    let mut clients = clients(|| on(cluster.urls())).await;
     for i in 0..2 {
         cluster.node(i).pause().await.unwrap();
     }
@@ -211,12 +212,11 @@ impl Connector for Detour {
 /// in use, and the release with it.
 #[tokio::test]
 async fn g4_a_lock_that_arrives_after_its_release_on_a_newer_connection_leaves_no_key() {
-    let cluster = cluster(5).await;
+    let cluster = cluster_in_plain(5).await;
     let node = cluster.node(0).addr();
     let proxy = Proxy::start(node).await.unwrap();
     let detour = || Detour { proxy: proxy.addr(), node, taken: Mutex::default() };
-    let mut clients =
-        clients(|| Redlock::builder(cluster.urls()).connector(Arc::new(detour()))).await;
+    let mut clients = clients(|| on(cluster.urls()).connector(Arc::new(detour()))).await;
     let names = [node_name(&cluster, 0)];
     proxy.hold();
     for (number, client) in clients.iter_mut().enumerate() {
@@ -238,7 +238,7 @@ async fn g4_a_lock_that_arrives_after_its_release_on_a_newer_connection_leaves_n
 /// the key would expire by itself.
 #[tokio::test]
 async fn g4_without_the_right_to_kill_a_lock_that_arrives_late_is_released_again() {
-    let cluster = cluster(5).await;
+    let cluster = cluster_in_plain(5).await;
     if cluster.backend() == Backend::Embedded {
         return eprintln!("skipped: embedded nodes know no users, so all have every right");
     }
@@ -299,7 +299,7 @@ async fn g4_no_series_of_cuts_leaves_a_key() {
     eprintln!("seed {seed}");
     let dice = Mutex::new(Dice::new(seed));
     let draw = |end| dice.lock().unwrap_or_else(PoisonError::into_inner).up_to(end);
-    let client = Client::new(Redlock::builder(cluster.urls())).await;
+    let client = Client::new(on(cluster.urls())).await;
     let cutting = async {
         for _ in 0..12 {
             let cut = [draw(5), draw(5)];

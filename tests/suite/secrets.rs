@@ -6,7 +6,7 @@ use std::fmt::{Debug, Display, Write};
 use quorlock::{Error, NodeErrorKind, Redlock};
 use quorlock_testkit::Cluster;
 
-use crate::support::{Events, TTL, cluster, eventually, node_name};
+use crate::support::{Events, TTL, eventually, node_name, open_cluster};
 
 /// What has to be written otherwise in a URL.
 const PASSWORD: &str = "op/en:ses@me";
@@ -147,7 +147,7 @@ impl Seen {
 
 /// Five nodes that ask for [`PASSWORD`].
 async fn guarded() -> Cluster {
-    let cluster = cluster(5).await;
+    let cluster = open_cluster(5).await;
     for node in cluster.nodes() {
         match node.embedded() {
             Some(node) => node.set_password(Some(PASSWORD)),

@@ -4,28 +4,49 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorlock::{Builder, Event, Observer, Redlock};
-use quorlock_testkit::Cluster;
 use quorlock_testkit::embedded::{EmbeddedNode, PipeNet};
+use quorlock_testkit::{Cluster, ClusterBuilder, Tls};
 
 /// Long enough for a loaded machine, short enough for a test that waits for its end.
 pub(crate) const TTL: Duration = Duration::from_secs(2);
 /// The bound of everything that a test waits for.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
 
-/// `size` nodes of the kind that was chosen, straight.
+/// `size` nodes of the kind that was chosen, straight; clients have the least rights there.
 pub(crate) async fn cluster(size: usize) -> Cluster {
-    Cluster::start(size).await.unwrap_or_else(|error| panic!("no cluster: {error}"))
+    started(Cluster::builder(size).least_rights()).await
+}
+
+/// The same, never over TLS: for tests with streams of their own.
+pub(crate) async fn cluster_in_plain(size: usize) -> Cluster {
+    started(Cluster::builder(size).least_rights_in_plain()).await
+}
+
+/// `size` nodes where nobody has to log in: for tests of logins of their own.
+pub(crate) async fn open_cluster(size: usize) -> Cluster {
+    started(Cluster::builder(size)).await
+}
+
+async fn started(builder: ClusterBuilder) -> Cluster {
+    builder.start().await.unwrap_or_else(|error| panic!("no cluster: {error}"))
 }
 
 /// `size` nodes of the kind that was chosen, each behind a proxy.
 pub(crate) async fn proxied(size: usize) -> Cluster {
-    let cluster = Cluster::builder(size).proxied().start().await;
-    cluster.unwrap_or_else(|error| panic!("no cluster: {error}"))
+    started(Cluster::builder(size).least_rights().proxied()).await
+}
+
+/// A handle's builder on nodes, which are trusted, and shown a certificate, where they speak TLS.
+pub(crate) fn on(urls: impl IntoIterator<Item = String>) -> Builder {
+    let builder = Redlock::builder(urls);
+    let Some(tls) = Tls::from_env() else { return builder };
+    let (certificate, key) = tls.identity();
+    builder.tls_roots(tls.roots()).tls_identity(certificate, key)
 }
 
 /// A handle's builder on a cluster, with [`TTL`].
 pub(crate) fn builder(cluster: &Cluster) -> Builder {
-    Redlock::builder(cluster.urls()).ttl(TTL)
+    on(cluster.urls()).ttl(TTL)
 }
 
 /// A handle on a cluster, with [`TTL`].
@@ -128,7 +149,9 @@ pub(crate) fn has(set: usize, index: usize) -> bool {
 
 /// What the library calls node number `index`.
 pub(crate) fn node_name(cluster: &Cluster, index: usize) -> String {
-    format!("{}/0", cluster.urls()[index].trim_start_matches("redis://"))
+    let url = &cluster.urls()[index];
+    let server = url.rsplit(['/', '@']).next().expect("it names a server");
+    format!("{server}/0")
 }
 
 /// Gives `key` to [`SOMEBODY`] for a minute, whoever had it, on the nodes of `set`.

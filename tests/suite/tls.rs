@@ -17,7 +17,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::other_process::OtherProcess;
-use crate::support::{cluster, eventually, holders};
+use crate::support::{cluster_in_plain, eventually, holders};
 
 /// A signer, written down for the client, and what it signed: for `localhost`, and for a client.
 struct Trust {
@@ -117,7 +117,7 @@ fn client(urls: &[String], trusted: &Path) -> OtherProcess {
 
 #[tokio::test]
 async fn nodes_behind_tls_are_locked_by_a_client_that_trusts_their_signer() {
-    let (cluster, trust) = (cluster(3).await, Trust::new());
+    let (cluster, trust) = (cluster_in_plain(3).await, Trust::new());
     let urls = trust.in_front_of(&cluster).await;
     let mut client = client(&urls, trust.signer.path());
     client.expect("acquired").await;
@@ -129,7 +129,7 @@ async fn nodes_behind_tls_are_locked_by_a_client_that_trusts_their_signer() {
 
 #[tokio::test]
 async fn a_client_that_does_not_trust_the_signer_sends_no_lock_and_says_why() {
-    let (cluster, trust) = (cluster(3).await, Trust::new());
+    let (cluster, trust) = (cluster_in_plain(3).await, Trust::new());
     let urls = trust.in_front_of(&cluster).await;
     let stranger = Trust::new();
     let mut client = client(&urls, stranger.signer.path());
@@ -143,7 +143,7 @@ async fn a_client_that_does_not_trust_the_signer_sends_no_lock_and_says_why() {
 
 #[tokio::test]
 async fn nodes_that_ask_for_a_certificate_are_locked_by_a_client_that_shows_one() {
-    let (cluster, trust) = (cluster(3).await, Trust::that(Asks::ForCertificate));
+    let (cluster, trust) = (cluster_in_plain(3).await, Trust::that(Asks::ForCertificate));
     let urls = trust.in_front_of(&cluster).await;
     let known = Redlock::builder(urls.clone())
         .tls_roots(trust.signer.path())
@@ -159,7 +159,7 @@ async fn nodes_that_ask_for_a_certificate_are_locked_by_a_client_that_shows_one(
 
 #[tokio::test]
 async fn a_file_of_certificates_that_cannot_be_used_is_named() {
-    let (cluster, trust) = (cluster(3).await, Trust::new());
+    let (cluster, trust) = (cluster_in_plain(3).await, Trust::new());
     let urls = trust.in_front_of(&cluster).await;
     for text in
         ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]
@@ -175,7 +175,7 @@ async fn a_file_of_certificates_that_cannot_be_used_is_named() {
 /// As when a certificate is renewed: it is read anew for every connection.
 #[tokio::test]
 async fn a_file_of_certificates_that_is_mended_is_used_without_a_new_handle() {
-    let (cluster, trust) = (cluster(3).await, Trust::new());
+    let (cluster, trust) = (cluster_in_plain(3).await, Trust::new());
     let urls = trust.in_front_of(&cluster).await;
     let file = written("not yet");
     let redlock = Redlock::builder(urls).tls_roots(file.path()).build().unwrap();

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::backend::Backend;
+use crate::entrance::{Entrance, Tls};
 use crate::error::Error;
 use crate::node::Node;
 use crate::pool::{self, Lease};
@@ -49,7 +50,13 @@ impl Cluster {
 
     /// Begins to say what cluster it is to be.
     pub fn builder(size: usize) -> ClusterBuilder {
-        ClusterBuilder { size, backend: None, proxied: false, pooled: true }
+        ClusterBuilder {
+            size,
+            backend: None,
+            proxied: false,
+            pooled: true,
+            clients: Clients::Anybody,
+        }
     }
 
     /// What its nodes are.
@@ -79,10 +86,10 @@ impl Cluster {
 
     /// The URLs that a client under test uses: the proxies', where there are any.
     pub fn urls(&self) -> Vec<String> {
-        if self.is_proxied() {
-            self.proxies.iter().map(Proxy::url).collect()
-        } else {
-            self.nodes().iter().map(Node::url).collect()
+        let proxied = self.proxies.iter().zip(self.nodes());
+        match self.is_proxied() {
+            true => proxied.map(|(proxy, node)| node.entrance().url(proxy.addr())).collect(),
+            false => self.nodes().iter().map(Node::client_url).collect(),
         }
     }
 
@@ -148,6 +155,15 @@ pub struct ClusterBuilder {
     backend: Option<Backend>,
     proxied: bool,
     pooled: bool,
+    clients: Clients,
+}
+
+/// Who gets into the nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clients {
+    Anybody,
+    LeastRights,
+    LeastRightsInPlain,
 }
 
 impl ClusterBuilder {
@@ -160,6 +176,20 @@ impl ClusterBuilder {
     /// Puts a proxy before every node, for faults of the wire. Defaults to none.
     pub fn proxied(mut self) -> Self {
         self.proxied = true;
+        self
+    }
+
+    /// Has clients under test log in as the user of `docs/operations.md`, over TLS where
+    /// `QUORLOCK_TLS` names a folder. For processes without a proxy: it has to read what passes, so
+    /// there clients log in without TLS. The other kinds have no such user yet.
+    pub fn least_rights(mut self) -> Self {
+        self.clients = Clients::LeastRights;
+        self
+    }
+
+    /// The same, never over TLS.
+    pub fn least_rights_in_plain(mut self) -> Self {
+        self.clients = Clients::LeastRightsInPlain;
         self
     }
 
@@ -189,15 +219,29 @@ impl ClusterBuilder {
         }
         let backend = self.chosen().await?;
         let lease = if self.pooled {
-            pool::pooled(backend, self.size).await?
+            pool::pooled(backend, self.entrance(backend), self.size).await?
         } else {
-            pool::fresh(backend, self.size).await?
+            pool::fresh(backend, self.entrance(backend), self.size).await?
         };
         let mut proxies = Vec::new();
         for node in lease.nodes().iter().filter(|_| self.proxied) {
             proxies.push(Proxy::start(node.addr()).await.map_err(Error::io("a loopback port"))?);
         }
         Ok(Cluster { backend, proxies, lease })
+    }
+
+    fn entrance(&self, backend: Backend) -> Entrance {
+        match (self.clients, Tls::from_env()) {
+            _ if backend != Backend::Processes => Entrance::Open,
+            (Clients::Anybody, _) => Entrance::Open,
+            (Clients::LeastRights, Some(tls)) if !self.proxied => Entrance::Tls(tls),
+            (Clients::LeastRights | Clients::LeastRightsInPlain, in_place) => {
+                if in_place.is_some() {
+                    eprintln!("quorlock-testkit: these nodes are logged in to without TLS");
+                }
+                Entrance::LeastRights
+            }
+        }
     }
 
     async fn chosen(&self) -> Result<Backend, Error> {

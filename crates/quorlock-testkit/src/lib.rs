@@ -11,6 +11,7 @@
 //! | `QUORLOCK_BACKEND` | what nodes are; `auto` takes the most real kind that is here |
 //! | `QUORLOCK_REDIS_IMAGE` | the image of containers, by default `redis:8`, or `quorlock-node:local` if only that is here |
 //! | `QUORLOCK_REDIS_SERVER` | the server of processes, by default `redis-server` or `valkey-server` from `PATH` |
+//! | `QUORLOCK_TLS` | a folder that the commands of `docs/operations.md` have filled: processes in which clients have the least rights are TLS nodes |
 //!
 //! Real nodes live in real time: not for tests with paused time.
 
@@ -20,6 +21,7 @@ mod cluster;
 mod connector;
 mod container;
 pub mod embedded;
+mod entrance;
 mod error;
 mod fault;
 pub mod fuzz;
@@ -37,6 +39,7 @@ pub mod simulation;
 pub use self::{
     backend::Backend,
     cluster::{Cluster, ClusterBuilder},
+    entrance::{NEWER_RIGHTS, Tls, USER, rights},
     error::Error,
     fault::Fault,
     node::Node,

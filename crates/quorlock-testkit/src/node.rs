@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use crate::backend::Backend;
 use crate::container::ContainerNode;
 use crate::embedded::EmbeddedNode;
+use crate::entrance::{Door, Entrance};
 use crate::error::Error;
 use crate::observer::{self, READY_WITHIN};
 use crate::process::ProcessNode;
@@ -72,9 +73,37 @@ impl Node {
         }
     }
 
-    /// Its URL, past any proxy. Clients under test use [`Cluster::urls`](crate::Cluster::urls).
+    /// Its URL, past any proxy, for those who may do everything. Clients under test use
+    /// [`Cluster::urls`](crate::Cluster::urls).
     pub fn url(&self) -> String {
-        observer::url(self.addr())
+        self.door().url()
+    }
+
+    /// Its URL, past any proxy, for clients under test.
+    pub fn client_url(&self) -> String {
+        self.entrance().url(self.addr())
+    }
+
+    /// The Unix socket that it listens on as well, if it is a process.
+    pub fn socket(&self) -> Option<std::path::PathBuf> {
+        match &self.kind {
+            Kind::Process(node) => Some(node.socket()),
+            Kind::Container(_) | Kind::Embedded(..) => None,
+        }
+    }
+
+    pub(crate) fn entrance(&self) -> Entrance {
+        match &self.kind {
+            Kind::Process(node) => node.entrance(),
+            Kind::Container(_) | Kind::Embedded(..) => Entrance::Open,
+        }
+    }
+
+    fn door(&self) -> Door {
+        match &self.kind {
+            Kind::Process(node) => node.door(),
+            Kind::Container(_) | Kind::Embedded(..) => self.addr().into(),
+        }
     }
 
     /// The node inside this process, for what only that kind can do.
@@ -195,7 +224,7 @@ impl Node {
 
     /// Whether it answers a `PING` within half a second.
     pub async fn is_alive(&self) -> bool {
-        observer::answers(self.addr()).await
+        observer::answers(&self.door()).await
     }
 
     /// Waits until it answers, then sends one command once, past any proxy, over a connection of
@@ -211,7 +240,7 @@ impl Node {
             self.altered.store(true, std::sync::atomic::Ordering::Relaxed);
         }
         self.until_answers().await?;
-        let answer = observer::ask(self.addr(), args, READY_WITHIN).await;
+        let answer = observer::ask(&self.door(), args, READY_WITHIN).await;
         answer.map_err(|source| self.refused(name, source))
     }
 
@@ -294,7 +323,7 @@ impl Node {
     }
 
     async fn until_answers(&self) -> Result<(), Error> {
-        observer::until_answers(self.addr())
+        observer::until_answers(&self.door())
             .await
             .map_err(|error| self.not_ready(&error.to_string()))
     }

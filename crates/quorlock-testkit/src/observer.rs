@@ -1,11 +1,12 @@
 //! Asking one node one thing over a connection of its own. Connections that a test keeps do not
 //! live here.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, Client, RedisResult, Value};
 use tokio::time::{sleep, timeout};
+
+use crate::entrance::Door;
 
 /// How long a node may take to start, to wake up, or to answer an observer.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -14,8 +15,8 @@ const POLL_EVERY: Duration = Duration::from_millis(5);
 const ONE_TRY: Duration = Duration::from_millis(500);
 
 /// Connects and asks once.
-pub(crate) async fn ask(addr: SocketAddr, args: &[&str], limit: Duration) -> RedisResult<Value> {
-    let client = Client::open(url(addr))?;
+pub(crate) async fn ask(door: &Door, args: &[&str], limit: Duration) -> RedisResult<Value> {
+    let client = Client::open(door.url())?;
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(limit))
         .set_response_timeout(Some(limit));
@@ -30,9 +31,9 @@ pub(crate) async fn ask(addr: SocketAddr, args: &[&str], limit: Duration) -> Red
 }
 
 /// Asks `PING` until it is answered, for no longer than [`READY_WITHIN`].
-pub(crate) async fn until_answers(addr: SocketAddr) -> RedisResult<()> {
+pub(crate) async fn until_answers(door: &Door) -> RedisResult<()> {
     let polling = async {
-        while ask(addr, &["PING"], ONE_TRY).await.is_err() {
+        while ask(door, &["PING"], ONE_TRY).await.is_err() {
             sleep(POLL_EVERY).await;
         }
     };
@@ -40,12 +41,8 @@ pub(crate) async fn until_answers(addr: SocketAddr) -> RedisResult<()> {
 }
 
 /// Whether one `PING` is answered at once.
-pub(crate) async fn answers(addr: SocketAddr) -> bool {
-    ask(addr, &["PING"], ONE_TRY).await.is_ok()
-}
-
-pub(crate) fn url(addr: SocketAddr) -> String {
-    format!("redis://{addr}")
+pub(crate) async fn answers(door: &Door) -> bool {
+    ask(door, &["PING"], ONE_TRY).await.is_ok()
 }
 
 fn no_answer(limit: Duration) -> redis::RedisError {

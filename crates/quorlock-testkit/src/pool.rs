@@ -12,6 +12,7 @@ use futures::future::try_join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::backend::Backend;
+use crate::entrance::Entrance;
 use crate::error::Error;
 use crate::node::Node;
 use crate::servers;
@@ -60,16 +61,24 @@ impl Drop for Returned {
 }
 
 /// Servers that were used and reset, or new ones. Waits where too many are in use.
-pub(crate) async fn pooled(backend: Backend, size: usize) -> Result<Lease, Error> {
+pub(crate) async fn pooled(
+    backend: Backend,
+    entrance: Entrance,
+    size: usize,
+) -> Result<Lease, Error> {
     match Pool::of(backend) {
-        Some(pool) => pool.lease(backend, size).await,
-        None => fresh(backend, size).await,
+        Some(pool) => pool.lease(backend, entrance, size).await,
+        None => fresh(backend, entrance, size).await,
     }
 }
 
 /// Servers that nobody else has used or will use.
-pub(crate) async fn fresh(backend: Backend, size: usize) -> Result<Lease, Error> {
-    let nodes = servers::start(backend, size).await?;
+pub(crate) async fn fresh(
+    backend: Backend,
+    entrance: Entrance,
+    size: usize,
+) -> Result<Lease, Error> {
+    let nodes = servers::start(backend, entrance, size).await?;
     Ok(Lease { nodes: Returned { nodes, to: None }, _permit: None })
 }
 
@@ -96,11 +105,16 @@ impl Pool {
         Self { permits: Arc::new(Semaphore::new(clusters)), idle: Mutex::default() }
     }
 
-    async fn lease(&'static self, backend: Backend, size: usize) -> Result<Lease, Error> {
+    async fn lease(
+        &'static self,
+        backend: Backend,
+        entrance: Entrance,
+        size: usize,
+    ) -> Result<Lease, Error> {
         let permit = self.permit(backend).await?;
-        let nodes = match self.take_reset(size).await {
+        let nodes = match self.take_reset(entrance, size).await {
             Some(nodes) => nodes,
-            None => servers::start(backend, size).await?,
+            None => servers::start(backend, entrance, size).await?,
         };
         Ok(Lease { nodes: Returned { nodes, to: Some(self) }, _permit: Some(permit) })
     }
@@ -113,8 +127,8 @@ impl Pool {
     }
 
     /// Idle servers, reset. Those that cannot be reset are ended.
-    async fn take_reset(&self, size: usize) -> Option<Vec<Node>> {
-        while let Some(nodes) = self.take(size) {
+    async fn take_reset(&self, entrance: Entrance, size: usize) -> Option<Vec<Node>> {
+        while let Some(nodes) = self.take(entrance, size) {
             match try_join_all(nodes.iter().map(Node::reset)).await {
                 Ok(_) => return Some(nodes),
                 Err(error) => eprintln!("quorlock-testkit: a used cluster is given up: {error}"),
@@ -123,11 +137,12 @@ impl Pool {
         None
     }
 
-    /// Idle servers of that number, and room for them: others are ended where all together would be
+    /// Idle servers of that kind and number, and room for them: others are ended where all together would be
     /// too many.
-    fn take(&self, size: usize) -> Option<Vec<Node>> {
+    fn take(&self, entrance: Entrance, size: usize) -> Option<Vec<Node>> {
         let mut idle = self.idle();
-        let fitting = idle.iter().position(|nodes| nodes.len() == size);
+        let fits = |node: &Node| node.entrance().is_like(entrance);
+        let fitting = idle.iter().position(|nodes| nodes.len() == size && nodes.iter().all(fits));
         let taken = fitting.map(|at| idle.swap_remove(at));
         let surplus = idle.len().saturating_sub(self.permits.available_permits());
         let ended: Vec<_> = idle.drain(..surplus).collect();
@@ -168,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn a_used_cluster_comes_back_as_new() {
         let Some(pool) = pool_of_one().await else { return };
-        let lease = pool.lease(Backend::Processes, 3).await.unwrap();
+        let lease = pool.lease(Backend::Processes, Entrance::Open, 3).await.unwrap();
         let first = addresses(&lease);
         lease.nodes()[0].command(&["SET", "k", "v"]).await.unwrap();
         lease.nodes()[0].pause().await.unwrap();
@@ -176,31 +191,31 @@ mod tests {
         lease.nodes()[2].command(&["SET", "k", "v"]).await.unwrap();
         drop(lease);
 
-        let lease = pool.lease(Backend::Processes, 3).await.unwrap();
+        let lease = pool.lease(Backend::Processes, Entrance::Open, 3).await.unwrap();
         assert_eq!(addresses(&lease), first);
         for node in lease.nodes() {
             assert!(node.is_alive().await);
             assert_eq!(node.keys().await.unwrap(), Vec::<String>::new());
         }
-        drop(pool.take(3));
+        drop(pool.take(Entrance::Open, 3));
     }
 
     #[tokio::test]
     async fn a_cluster_of_another_size_makes_room() {
         let Some(pool) = pool_of_one().await else { return };
-        let lease = pool.lease(Backend::Processes, 1).await.unwrap();
+        let lease = pool.lease(Backend::Processes, Entrance::Open, 1).await.unwrap();
         let first = addresses(&lease)[0];
         drop(lease);
-        drop(pool.lease(Backend::Processes, 2).await.unwrap());
-        assert!(!crate::observer::answers(first).await);
+        drop(pool.lease(Backend::Processes, Entrance::Open, 2).await.unwrap());
+        assert!(!crate::observer::answers(&first.into()).await);
         assert_eq!(pool.idle().len(), 1);
-        drop(pool.take(2));
+        drop(pool.take(Entrance::Open, 2));
     }
 
     #[tokio::test]
     async fn a_cluster_with_changed_settings_is_not_used_again() {
         let Some(pool) = pool_of_one().await else { return };
-        let lease = pool.lease(Backend::Processes, 1).await.unwrap();
+        let lease = pool.lease(Backend::Processes, Entrance::Open, 1).await.unwrap();
         lease.nodes()[0].command(&["config", "set", "maxmemory", "100mb"]).await.unwrap();
         drop(lease);
         assert!(pool.idle().is_empty());
@@ -209,13 +224,13 @@ mod tests {
     #[tokio::test]
     async fn who_finds_all_clusters_in_use_waits_for_one() {
         let Some(pool) = pool_of_one().await else { return };
-        let first = pool.lease(Backend::Processes, 1).await.unwrap();
-        let mut second = std::pin::pin!(pool.lease(Backend::Processes, 1));
+        let first = pool.lease(Backend::Processes, Entrance::Open, 1).await.unwrap();
+        let mut second = std::pin::pin!(pool.lease(Backend::Processes, Entrance::Open, 1));
         assert!(tokio::time::timeout(SHORT, &mut second).await.is_err());
         drop(first);
         let second = second.await.unwrap();
         assert!(second.nodes()[0].is_alive().await);
         drop(second);
-        drop(pool.take(1));
+        drop(pool.take(Entrance::Open, 1));
     }
 }

@@ -12,6 +12,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
+use crate::entrance::{self, Door, Entrance, NEWER_RIGHTS, USER};
 use crate::error::Error;
 use crate::observer::{self, READY_WITHIN};
 use crate::port;
@@ -60,6 +61,9 @@ pub(crate) struct ProcessNode {
     server: PathBuf,
     folder: PathBuf,
     addr: SocketAddr,
+    entrance: Entrance,
+    /// Rights that this server knows beyond the least.
+    more: Vec<String>,
     child: Mutex<Option<Child>>,
 }
 
@@ -77,19 +81,24 @@ impl From<Error> for Failure {
 
 impl ProcessNode {
     /// Starts a server on a free port and waits until it answers.
-    pub(crate) async fn start(server: &Path) -> Result<Self, Error> {
+    pub(crate) async fn start(server: &Path, entrance: Entrance) -> Result<Self, Error> {
         let folder = Run::current()?.new_folder()?;
         let mut node = Self {
             server: server.to_owned(),
             folder,
             addr: ([127, 0, 0, 1], 0).into(),
+            entrance,
+            more: Vec::new(),
             child: Mutex::new(None),
         };
         for _ in 0..PORT_TRIES {
             node.addr =
                 port::free_loopback().ok_or_else(|| node.not_ready("no loopback port is free"))?;
             match node.try_start().await {
-                Ok(()) => return Ok(node),
+                Ok(()) => {
+                    node.give_newer_rights().await;
+                    return Ok(node);
+                }
                 Err(Failure::PortTaken) => {}
                 Err(Failure::Final(error)) => return Err(error),
             }
@@ -99,6 +108,32 @@ impl ProcessNode {
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    pub(crate) fn entrance(&self) -> Entrance {
+        self.entrance
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        entrance::socket(&self.folder)
+    }
+
+    pub(crate) fn door(&self) -> Door {
+        self.entrance.door(self.addr, &self.folder)
+    }
+
+    /// Versions differ in which commands they know, and none starts with the right to one that it
+    /// does not. What it takes here it is started with from then on.
+    async fn give_newer_rights(&mut self) {
+        if !matches!(self.entrance, Entrance::LeastRights) {
+            return;
+        }
+        for right in NEWER_RIGHTS {
+            let give = ["ACL", "SETUSER", USER, right];
+            if observer::ask(&self.door(), &give, READY_WITHIN).await.is_ok() {
+                self.more.push(right.to_owned());
+            }
+        }
     }
 
     pub(crate) fn place(&self) -> String {
@@ -175,12 +210,14 @@ impl ProcessNode {
         let log = File::options().create(true).append(true).open(self.log_file());
         let log = log.map_err(Error::io(self.log_file()))?;
         let errors = log.try_clone().map_err(Error::io(self.log_file()))?;
+        let file = self.folder.join("conf");
+        let text = self.entrance.configuration(self.addr, &self.folder, &self.more);
+        fs::write(&file, text).map_err(Error::io(&file))?;
         let child = Command::new("sh")
             .args(["-c", LAUNCHER, "sh"])
             .arg(&self.folder)
             .arg(&self.server)
-            .args(["--bind", "127.0.0.1", "--port", &self.addr.port().to_string()])
-            .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+            .arg(&file)
             // In a group of its own: what ends the tests from a terminal leaves the end to whoever
             // started it.
             .process_group(0)
@@ -196,7 +233,7 @@ impl ProcessNode {
 
     /// Whether this very process answers on the port, and not somebody else's server.
     async fn answers_as(&self, pid: u32) -> bool {
-        let answer = observer::ask(self.addr, &["INFO", "server"], READY_WITHIN).await;
+        let answer = observer::ask(&self.door(), &["INFO", "server"], READY_WITHIN).await;
         let info = answer.and_then(|value| Ok(redis::from_redis_value::<String>(value)?));
         info.is_ok_and(|info| info.lines().any(|line| line == format!("process_id:{pid}")))
     }

@@ -8,15 +8,20 @@ use futures::future::try_join_all;
 use crate::backend::{self, Backend};
 use crate::container::{ContainerNode, Network};
 use crate::embedded::EmbeddedNode;
+use crate::entrance::Entrance;
 use crate::error::Error;
 use crate::node::{Kind, Node};
 use crate::process::ProcessNode;
 
 /// Starts that many servers at once and returns when each of them answers.
-pub(crate) async fn start(backend: Backend, size: usize) -> Result<Vec<Node>, Error> {
+pub(crate) async fn start(
+    backend: Backend,
+    entrance: Entrance,
+    size: usize,
+) -> Result<Vec<Node>, Error> {
     let kinds = match backend {
         Backend::Containers => containers(size).await?,
-        Backend::Processes => processes(size).await?,
+        Backend::Processes => processes(entrance, size).await?,
         Backend::Embedded => embedded(size).await?,
     };
     Ok(kinds.into_iter().enumerate().map(|(index, kind)| Node::new(index, kind)).collect())
@@ -29,9 +34,9 @@ async fn containers(size: usize) -> Result<Vec<Kind>, Error> {
     Ok(try_join_all(starts).await?.into_iter().map(Kind::Container).collect())
 }
 
-async fn processes(size: usize) -> Result<Vec<Kind>, Error> {
+async fn processes(entrance: Entrance, size: usize) -> Result<Vec<Kind>, Error> {
     let server = backend::server().await?;
-    let starts = (0..size).map(|_| ProcessNode::start(&server));
+    let starts = (0..size).map(|_| ProcessNode::start(&server, entrance));
     Ok(try_join_all(starts).await?.into_iter().map(Kind::Process).collect())
 }
 

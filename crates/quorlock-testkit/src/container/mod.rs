@@ -102,7 +102,7 @@ impl ContainerNode {
     }
 
     async fn until_ready(&self) -> Result<(), Error> {
-        observer::until_answers(self.addr()).await.map_err(|error| Error::NotReady {
+        observer::until_answers(&self.addr().into()).await.map_err(|error| Error::NotReady {
             node: self.place(),
             problem: error.to_string(),
             log: self.log(),

@@ -1,0 +1,235 @@
+//! The least rights: each that is taken away costs something, and the document says what. That they are enough is said by
+//! the whole suite, which logs in with them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use quorlock::{Error, Event, NodeErrorKind, Redlock};
+use quorlock_testkit::{Backend, Cluster, USER, rights};
+
+use crate::support::{
+    BOUND, Events, cluster, delete, eventually, node_name, occupy, owners, patient, proxied,
+};
+
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
+const LIMIT: Duration = Duration::from_millis(200);
+
+/// What does not work without a right, of what [`lost`] tries.
+const LOST: [(&str, &[&str]); 14] = [
+    ("+set", &["any lock"]),
+    ("+get", &["extend", "release", "give back what was denied", "release of several"]),
+    ("+del", &["release", "give back what was denied", "release of several"]),
+    ("+exists", &["lock of several"]),
+    ("+pexpire", &["extend"]),
+    ("+pttl", &["extend", "give back what was denied"]),
+    ("+evalsha", &["extend", "release", "give back what was denied", "lock of several"]),
+    ("+eval", &["extend after SCRIPT FLUSH"]),
+    ("+script|load", &["scripts are there"]),
+    ("+info", &["end an old connection"]),
+    ("+ping", &[]),
+    ("+client|setname", &["name"]),
+    ("+client|id", &["end an old connection"]),
+    ("+client|kill", &["end an old connection"]),
+];
+
+/// Three nodes with users, or nothing.
+async fn with_users() -> Option<Cluster> {
+    let cluster = cluster(3).await;
+    if cluster.backend() != Backend::Processes {
+        eprintln!("skipped: only processes have the user with the least rights");
+        return None;
+    }
+    Some(cluster)
+}
+
+async fn on_all(cluster: &Cluster, command: &[&str]) {
+    for node in cluster.nodes() {
+        node.command(command).await.expect("the node does it");
+    }
+}
+
+/// Has the user everything that the document gives it, but for `right`.
+async fn take_away(cluster: &Cluster, right: &str) {
+    let left = rights().split(' ').filter(|other| *other != right);
+    let command: Vec<_> = ["ACL", "SETUSER", USER].into_iter().chain(left).collect();
+    on_all(cluster, &command).await;
+}
+
+#[tokio::test]
+async fn what_is_lost_without_each_right_is_what_the_table_says() {
+    let Some(cluster) = with_users().await else { return };
+    assert_eq!(lost(&cluster).await, BTreeSet::new(), "with all of them");
+    let mut found = Vec::new();
+    for (right, _) in LOST {
+        take_away(&cluster, right).await;
+        found.push((right, lost(&cluster).await));
+        pay(&cluster).await;
+    }
+    let expected = LOST.map(|(right, lost)| (right, lost.iter().copied().collect()));
+    assert_eq!(found, expected, "{found:#?}");
+}
+
+#[test]
+fn every_right_is_tried_and_has_its_row() {
+    let rights = rights().split(' ').filter(|word| word.starts_with('+'));
+    for right in rights {
+        let row = format!("\n| `{}` |", right.replace('|', "\\|"));
+        assert!(OPERATIONS.contains(&row), "{right} has no row");
+        let tried = LOST.iter().any(|(tried, _)| *tried == right);
+        // What a server without native commands does is the same with and without it.
+        assert!(tried || right == "+command|info", "{right} is not tried");
+    }
+}
+
+/// Gives every right back, and waits until what handles that are gone still owed is paid.
+async fn pay(cluster: &Cluster) {
+    take_away(cluster, "nothing").await;
+    let gone = async || !clients(cluster).await.contains(&format!(" user={USER} "));
+    eventually("nobody is there", gone).await;
+}
+
+/// Tries everything with new handles. What was there before is gone.
+async fn lost(cluster: &Cluster) -> BTreeSet<&'static str> {
+    for command in [&["FLUSHALL"] as &[_], &["SCRIPT", "FLUSH"], &["CONFIG", "RESETSTAT"]] {
+        on_all(cluster, command).await;
+    }
+    let Some((redlock, _events)) = handle(cluster).await else { return ["any lock"].into() };
+    let guard = redlock.lock("a").await.unwrap();
+    eventually("all hold it", async || owners(cluster, "a", 0).await == "ooo").await;
+    let mut works = vec![("name", is_named(cluster, &redlock).await)];
+    let extends = guard.extend().await.is_ok();
+    works.push(("extend", extends));
+    if extends {
+        works.push(("scripts are there", !stats(cluster).await.contains("cmdstat_eval:")));
+    }
+    works.push(("release", guard.release().await.is_ok()));
+    works.push(("give back what was denied", gives_back(cluster).await));
+    match redlock.try_lock(["b", "c"]).await {
+        Err(_) => works.push(("lock of several", false)),
+        Ok(guard) => {
+            let released = guard.expect("both are free").release().await;
+            works.push(("release of several", released.is_ok()));
+        }
+    }
+    works.push(("end an old connection", ends_old(cluster).await));
+    if extends {
+        works.push(("extend after SCRIPT FLUSH", outlives_flush(cluster).await));
+    }
+    works.into_iter().filter(|(_, works)| !works).map(|(what, _)| what).collect()
+}
+
+/// A handle that is connected with all nodes, or nothing where it cannot have a lock.
+async fn handle(cluster: &Cluster) -> Option<(Redlock, Events)> {
+    let events = Events::default();
+    let redlock = patient(cluster).time_limit(LIMIT).observer(events.clone()).build().unwrap();
+    let guard = redlock.try_lock("warm-up").await.ok()?;
+    assert!(guard.is_some(), "it is free");
+    let all = || (0..3).all(|index| events.is_connected(&node_name(cluster, index)));
+    eventually("all are connected", async || all()).await;
+    delete(cluster, 0b111, "warm-up").await;
+    Some((redlock, events))
+}
+
+async fn stats(cluster: &Cluster) -> String {
+    let mut all = String::new();
+    for node in cluster.nodes() {
+        let stats = node.command(&["INFO", "commandstats"]).await.expect("the node answers");
+        all += &redis::from_redis_value::<String>(stats).expect("it is text");
+    }
+    all
+}
+
+async fn clients(cluster: &Cluster) -> String {
+    let mut all = String::new();
+    for node in cluster.nodes() {
+        let list = node.command(&["CLIENT", "LIST"]).await.expect("the node answers");
+        all += &redis::from_redis_value::<String>(list).expect("it is text");
+    }
+    all
+}
+
+async fn is_named(cluster: &Cluster, redlock: &Redlock) -> bool {
+    clients(cluster).await.contains(&format!("name=quorlock:{}", redlock.client()))
+}
+
+/// Whether a lock that is denied by two nodes is given back on the third, and nothing more is owed.
+async fn gives_back(cluster: &Cluster) -> bool {
+    let Some((redlock, _)) = handle(cluster).await else { return false };
+    occupy(cluster, 0b011, "theirs").await;
+    let denied = redlock.try_lock("theirs").await.expect("all answer");
+    assert!(denied.is_none(), "it is somebody else's");
+    let works = redlock.close(4 * LIMIT).await.is_ok();
+    assert!(!works || owners(cluster, "theirs", 0).await == "ss-");
+    works
+}
+
+/// Whether a node that has forgotten the scripts since it was connected is taught them.
+async fn outlives_flush(cluster: &Cluster) -> bool {
+    let Some((redlock, _)) = handle(cluster).await else { return false };
+    let guard = redlock.lock("flushed").await.unwrap();
+    on_all(cluster, &["SCRIPT", "FLUSH"]).await;
+    guard.extend().await.is_ok()
+}
+
+/// Whether a connection with a node that was frozen is ended from the next one.
+async fn ends_old(cluster: &Cluster) -> bool {
+    let Some((redlock, events)) = handle(cluster).await else { return false };
+    let name = node_name(cluster, 2);
+    cluster.node(2).pause().await.unwrap();
+    drop(redlock.try_lock("frozen").await.expect("two are enough"));
+    eventually("it is given up", async || !events.is_connected(&name)).await;
+    cluster.node(2).resume().await.unwrap();
+    eventually("it is connected", async || events.is_connected(&name)).await;
+    // Told right behind the connection.
+    drop(redlock.try_lock("frozen").await);
+    events.count(|event| matches!(event, Event::OldConnectionLeft { .. })) == 0
+}
+
+#[tokio::test]
+async fn without_the_right_to_ping_a_slow_node_is_still_no_dead_one() {
+    let cluster = proxied(3).await;
+    if cluster.backend() != Backend::Processes {
+        return eprintln!("skipped: only processes have the user with the least rights");
+    }
+    take_away(&cluster, "+ping").await;
+    let (events, proxy) = (Events::default(), cluster.proxy(0));
+    let redlock = patient(&cluster).time_limit(5 * LIMIT).observer(events.clone()).build().unwrap();
+    let first = redlock.lock("first").await.unwrap();
+    let all = async || owners(&cluster, "first", 0).await == "ooo" && proxy.unanswered() == 0;
+    eventually("all is answered", all).await;
+    proxy.hold();
+    let guard = redlock.try_lock("a").await.unwrap().expect("it is free");
+    eventually("it is asked whether it lives", async || proxy.unanswered() == 2).await;
+    proxy.release();
+    eventually("it has answered", async || proxy.unanswered() == 0).await;
+    drop((first, guard));
+    redlock.close(BOUND).await.unwrap();
+    assert_eq!(events.count(|event| matches!(event, Event::NodeDown { .. })), 0);
+    let log = cluster.node(0).command(&["ACL", "LOG"]).await.unwrap();
+    assert!(format!("{log:?}").contains("ping"), "the node tells of it: {log:?}");
+}
+
+#[tokio::test]
+async fn a_right_that_lacks_is_named_and_nobody_waits_for_it() {
+    let Some(cluster) = with_users().await else { return };
+    take_away(&cluster, "+set").await;
+    let error = patient(&cluster).build().unwrap().lock("a").await.unwrap_err();
+    let Error::NoQuorum { failures, .. } = &error else { panic!("{error:?}") };
+    for failure in failures {
+        assert_eq!(failure.kind(), NodeErrorKind::Misconfigured);
+        assert!(failure.to_string().contains("NOPERM"), "{failure}");
+    }
+}
+
+/// As for a user who shares the nodes with others.
+#[tokio::test]
+async fn a_prefix_is_enough_of_the_keys() {
+    let Some(cluster) = with_users().await else { return };
+    on_all(&cluster, &["ACL", "SETUSER", USER, "resetkeys", "~lock:*"]).await;
+    let redlock = patient(&cluster).prefix("lock:").build().unwrap();
+    let guard = redlock.lock(["a", "b"]).await.unwrap();
+    guard.extend().await.unwrap();
+    guard.release().await.unwrap();
+    let error = patient(&cluster).build().unwrap().lock("a").await.unwrap_err();
+    assert!(error.to_string().contains("NOPERM"), "{error}");
+}
