@@ -8,7 +8,8 @@ use quorlock::{Error, Event, NodeErrorKind, Redlock};
 use quorlock_testkit::{Backend, Cluster, USER, rights};
 
 use crate::support::{
-    BOUND, Events, cluster, delete, eventually, node_name, occupy, owners, patient, proxied,
+    BOUND, Events, MINUTE, TTL, cluster, delete, eventually, node_name, occupy, owners, patient,
+    proxied,
 };
 
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
@@ -93,7 +94,9 @@ async fn lost(cluster: &Cluster) -> BTreeSet<&'static str> {
     for command in [&["FLUSHALL"] as &[_], &["SCRIPT", "FLUSH"], &["CONFIG", "RESETSTAT"]] {
         on_all(cluster, command).await;
     }
-    let Some((redlock, _events)) = handle(cluster).await else { return ["any lock"].into() };
+    let Some((redlock, _events)) = handle(cluster, MINUTE).await else {
+        return ["any lock"].into();
+    };
     let guard = redlock.lock("a").await.unwrap();
     eventually("all hold it", async || owners(cluster, "a", 0).await == "ooo").await;
     let mut works = vec![("name", is_named(cluster, &redlock).await)];
@@ -119,9 +122,10 @@ async fn lost(cluster: &Cluster) -> BTreeSet<&'static str> {
 }
 
 /// A handle that is connected with all nodes, or nothing where it cannot have a lock.
-async fn handle(cluster: &Cluster) -> Option<(Redlock, Events)> {
+async fn handle(cluster: &Cluster, ttl: Duration) -> Option<(Redlock, Events)> {
     let events = Events::default();
-    let redlock = patient(cluster).time_limit(LIMIT).observer(events.clone()).build().unwrap();
+    let redlock =
+        patient(cluster).ttl(ttl).time_limit(LIMIT).observer(events.clone()).build().unwrap();
     let guard = redlock.try_lock("warm-up").await.ok()?;
     assert!(guard.is_some(), "it is free");
     let all = || (0..3).all(|index| events.is_connected(&node_name(cluster, index)));
@@ -154,7 +158,7 @@ async fn is_named(cluster: &Cluster, redlock: &Redlock) -> bool {
 
 /// Whether a lock that is denied by two nodes is given back on the third, and nothing more is owed.
 async fn gives_back(cluster: &Cluster) -> bool {
-    let Some((redlock, _)) = handle(cluster).await else { return false };
+    let Some((redlock, _)) = handle(cluster, MINUTE).await else { return false };
     occupy(cluster, 0b011, "theirs").await;
     let denied = redlock.try_lock("theirs").await.expect("all answer");
     assert!(denied.is_none(), "it is somebody else's");
@@ -165,7 +169,7 @@ async fn gives_back(cluster: &Cluster) -> bool {
 
 /// Whether a node that has forgotten the scripts since it was connected is taught them.
 async fn outlives_flush(cluster: &Cluster) -> bool {
-    let Some((redlock, _)) = handle(cluster).await else { return false };
+    let Some((redlock, _)) = handle(cluster, MINUTE).await else { return false };
     let guard = redlock.lock("flushed").await.unwrap();
     on_all(cluster, &["SCRIPT", "FLUSH"]).await;
     guard.extend().await.is_ok()
@@ -173,7 +177,8 @@ async fn outlives_flush(cluster: &Cluster) -> bool {
 
 /// Whether a connection with a node that was frozen is ended from the next one.
 async fn ends_old(cluster: &Cluster) -> bool {
-    let Some((redlock, events)) = handle(cluster).await else { return false };
+    // What is released where one could not be ended is owed until its TTL is over.
+    let Some((redlock, events)) = handle(cluster, TTL).await else { return false };
     let name = node_name(cluster, 2);
     cluster.node(2).pause().await.unwrap();
     drop(redlock.try_lock("frozen").await.expect("two are enough"));
