@@ -5,7 +5,9 @@ use std::time::Duration;
 use quorlock::{Error, Event, Lease, LostReason, NodeRelease};
 use tokio::time::{advance, sleep};
 
-use crate::support::{Events, TTL, cluster, delete, eventually, holders, owners, pipes, redlock};
+use crate::support::{
+    Events, TTL, cluster, connected, delete, eventually, holders, owners, patient, pipes, redlock,
+};
 
 #[tokio::test]
 async fn a_lease_is_taken_up_by_another_handle_and_excludes_all_the_while() {
@@ -48,7 +50,7 @@ async fn a_lease_that_was_taken_up_is_kept_and_one_that_was_not_expires() {
 #[tokio::test]
 async fn g6_a_lease_that_a_majority_has_lost_is_not_taken_up() {
     let cluster = cluster(5).await;
-    let redlock = redlock(&cluster);
+    let (redlock, _) = connected(patient(&cluster), 5).await;
     let lease = redlock.lock("a").await.unwrap().into_lease().unwrap();
     eventually("all hold it", async || holders(&cluster, "a").await == "11111").await;
     delete(&cluster, 0b00111, "a").await;

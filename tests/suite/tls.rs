@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quorlock::{Error, Redlock};
-use quorlock_testkit::Cluster;
+use quorlock_testkit::{Cluster, Node, Tls, USER};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::NamedTempFile;
 use tokio::io::copy_bidirectional;
@@ -17,7 +17,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::other_process::OtherProcess;
-use crate::support::{cluster_in_plain, eventually, holders};
+use crate::support::{cluster, cluster_in_plain, eventually, holders};
 
 /// A signer, written down for the client, and what it signed: for `localhost`, and for a client.
 struct Trust {
@@ -182,4 +182,37 @@ async fn a_file_of_certificates_that_is_mended_is_used_without_a_new_handle() {
     redlock.try_lock("secret").await.unwrap_err();
     std::fs::copy(trust.signer.path(), file.path()).unwrap();
     eventually("the nodes are connected", async || redlock.try_lock("secret").await.is_ok()).await;
+}
+
+/// As docs/operations.md has it for nodes that were set up as it says.
+#[tokio::test]
+async fn nodes_set_up_by_the_document_are_locked_by_its_client_and_by_no_other() {
+    let Some(tls) = Tls::from_env() else {
+        return eprintln!("skipped: tests/tls/run sets such nodes up");
+    };
+    let cluster = cluster(5).await;
+    let url = |node: &Node| format!("rediss://{}", node.addr());
+    let nodes = || cluster.nodes().iter().map(url);
+    let (certificate, key) = tls.identity();
+    let shown =
+        || Redlock::builder(nodes()).tls_roots(tls.roots()).tls_identity(&certificate, &key);
+    let redlock = shown().credentials(|_node| async {
+        let file = Tls::from_env().expect("it was there").password_file();
+        let password = std::fs::read_to_string(file)?;
+        Ok((USER.to_owned(), password.trim_end().to_owned()))
+    });
+    let redlock = redlock.build().unwrap();
+    let guard = redlock.lock(["a", "b"]).await.unwrap();
+    guard.extend().await.unwrap();
+    guard.release().await.unwrap();
+
+    let plain = cluster.urls().into_iter().map(|url| url.replace("rediss://", "redis://"));
+    for (who, said, builder) in [
+        ("nobody", "NOAUTH", shown()),
+        ("no certificate", "certificate", Redlock::builder(cluster.urls()).tls_roots(tls.roots())),
+        ("no TLS", "", Redlock::builder(plain)),
+    ] {
+        let refused = builder.build().unwrap().try_lock("a").await.unwrap_err().to_string();
+        assert!(refused.to_lowercase().contains(&said.to_lowercase()), "{who}: {refused}");
+    }
 }

@@ -73,6 +73,11 @@ impl Tls {
         self.folder.join("ca.crt")
     }
 
+    /// Where the password of the locks' user is written down.
+    pub fn password_file(&self) -> PathBuf {
+        self.folder.join("quorlock.password")
+    }
+
     /// What a client shows to the nodes: its certificate, and the key of that.
     pub fn identity(&self) -> (PathBuf, PathBuf) {
         (self.folder.join("client.crt"), self.folder.join("client.key"))
