@@ -19,10 +19,10 @@ async fn asked(node: &Node, command: &[&str]) -> String {
 async fn assert_locks(urls: Vec<String>) {
     let nodes = urls.len();
     let (redlock, events) = connected(Redlock::builder(urls).ttl(MINUTE), nodes).await;
-    let guard = redlock.lock(["a", "b"]).await.unwrap();
-    guard.extend().await.unwrap();
-    assert!(guard.release().await.unwrap().deleted() >= 2);
-    redlock.close(MINUTE).await.unwrap();
+    let guard = redlock.lock(["a", "b"]).await.expect("they are free");
+    guard.extend().await.expect("it is held");
+    assert!(guard.release().await.expect("it is held").deleted() >= 2);
+    redlock.close(MINUTE).await.expect("all is confirmed");
     assert_eq!(events.count(|event| matches!(event, Event::NodeDown { .. })), 0);
 }
 

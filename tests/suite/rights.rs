@@ -97,7 +97,7 @@ async fn lost(cluster: &Cluster) -> BTreeSet<&'static str> {
     let Some((redlock, _events)) = handle(cluster, MINUTE).await else {
         return ["any lock"].into();
     };
-    let guard = redlock.lock("a").await.unwrap();
+    let guard = redlock.lock("a").await.expect("it is free");
     eventually("all hold it", async || owners(cluster, "a", 0).await == "ooo").await;
     let mut works = vec![("name", is_named(cluster, &redlock).await)];
     let extends = guard.extend().await.is_ok();
@@ -124,8 +124,12 @@ async fn lost(cluster: &Cluster) -> BTreeSet<&'static str> {
 /// A handle that is connected with all nodes, or nothing where it cannot have a lock.
 async fn handle(cluster: &Cluster, ttl: Duration) -> Option<(Redlock, Events)> {
     let events = Events::default();
-    let redlock =
-        patient(cluster).ttl(ttl).time_limit(LIMIT).observer(events.clone()).build().unwrap();
+    let redlock = patient(cluster)
+        .ttl(ttl)
+        .time_limit(LIMIT)
+        .observer(events.clone())
+        .build()
+        .expect("the settings are good");
     let guard = redlock.try_lock("warm-up").await.ok()?;
     assert!(guard.is_some(), "it is free");
     let all = || (0..3).all(|index| events.is_connected(&node_name(cluster, index)));
@@ -170,7 +174,7 @@ async fn gives_back(cluster: &Cluster) -> bool {
 /// Whether a node that has forgotten the scripts since it was connected is taught them.
 async fn outlives_flush(cluster: &Cluster) -> bool {
     let Some((redlock, _)) = handle(cluster, MINUTE).await else { return false };
-    let guard = redlock.lock("flushed").await.unwrap();
+    let guard = redlock.lock("flushed").await.expect("it is free");
     on_all(cluster, &["SCRIPT", "FLUSH"]).await;
     guard.extend().await.is_ok()
 }
@@ -180,10 +184,10 @@ async fn ends_old(cluster: &Cluster) -> bool {
     // What is released where one could not be ended is owed until its TTL is over.
     let Some((redlock, events)) = handle(cluster, TTL).await else { return false };
     let name = node_name(cluster, 2);
-    cluster.node(2).pause().await.unwrap();
+    cluster.node(2).pause().await.expect("it is a process");
     drop(redlock.try_lock("frozen").await.expect("two are enough"));
     eventually("it is given up", async || !events.is_connected(&name)).await;
-    cluster.node(2).resume().await.unwrap();
+    cluster.node(2).resume().await.expect("it is a process");
     eventually("it is connected", async || events.is_connected(&name)).await;
     // Told right behind the connection.
     drop(redlock.try_lock("frozen").await);
