@@ -139,7 +139,9 @@ impl Core {
             votes: 0,
             margin: 0,
         };
-        Ok((Held::new(nodes, terms, won, max_hold, &self.entropy), validity))
+        let held = Held::new(nodes, terms, won, max_hold, &self.entropy);
+        held.outlast(lease.lasts);
+        Ok((held, validity))
     }
 
     /// Holds a lease that came from elsewhere, once a quorum has extended it.

@@ -21,6 +21,8 @@ pub struct Lease {
     pub(crate) token: Token,
     pub(crate) ttl: Duration,
     pub(crate) until: SystemTime,
+    /// The longest TTL that any key was set to: what is given back is owed for as long.
+    pub(crate) lasts: Duration,
     /// The end of its maximum hold time goes along.
     pub(crate) hold_until: Option<SystemTime>,
 }
@@ -73,6 +75,7 @@ mod written {
         resources: Vec<String>,
         token: String,
         ttl_ms: u64,
+        lasts_ms: u64,
         /// Since 1970, as the next.
         until_ms: u64,
         hold_until_ms: Option<u64>,
@@ -85,6 +88,7 @@ mod written {
                 resources: self.resources.names().map(str::to_owned).collect(),
                 token: self.token.as_str().to_owned(),
                 ttl_ms: millis(self.ttl),
+                lasts_ms: millis(self.lasts),
                 until_ms: since_1970(self.until),
                 hold_until_ms: self.hold_until.map(since_1970),
             };
@@ -94,7 +98,7 @@ mod written {
 
     impl<'de> Deserialize<'de> for Lease {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let Written { version, resources, token, ttl_ms, until_ms, hold_until_ms } =
+            let Written { version, resources, token, ttl_ms, lasts_ms, until_ms, hold_until_ms } =
                 Written::deserialize(deserializer)?;
             if version != VERSION {
                 return Err(de::Error::custom(format_args!("a lease of version {version}")));
@@ -105,7 +109,8 @@ mod written {
             let hold_until = hold_until_ms.map(time_of_day).transpose()?;
             let ttl = Duration::from_millis(ttl_ms);
             let resources = Resources::from(resources);
-            Ok(Self { resources, token, ttl, until, hold_until })
+            let lasts = Duration::from_millis(lasts_ms);
+            Ok(Self { resources, token, ttl, lasts, until, hold_until })
         }
     }
 
@@ -142,6 +147,7 @@ mod tests {
                 resources: ["a", "b"].into(),
                 token,
                 ttl: Duration::from_secs(5),
+                lasts: Duration::from_secs(9),
                 until,
                 hold_until: Some(until),
             }
@@ -154,7 +160,7 @@ mod tests {
             assert_eq!(read.resources(), lease.resources());
             assert_eq!((read.ttl(), read.valid_until()), (lease.ttl(), lease.valid_until()));
             assert_eq!(read.token.as_str(), lease.token.as_str());
-            assert_eq!(read.hold_until, lease.hold_until);
+            assert_eq!((read.hold_until, read.lasts), (lease.hold_until, lease.lasts));
             assert!(!format!("{read:?}").contains("0707"), "{read:?}");
         }
 

@@ -158,13 +158,14 @@ impl Held {
             resources,
             token: self.token.again(),
             ttl: self.terms.validity.ttl(),
+            lasts: lock(&self.footprint).ttl,
             until: until.map_or(wall, on_the_wall),
             hold_until: self.life.hold_end().map(on_the_wall),
         })
     }
 
     /// From now on keys may last for at least `ttl`.
-    fn outlast(&self, ttl: Duration) {
+    pub(crate) fn outlast(&self, ttl: Duration) {
         let mut footprint = lock(&self.footprint);
         footprint.ttl = footprint.ttl.max(ttl);
     }
