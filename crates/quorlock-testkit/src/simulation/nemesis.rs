@@ -1,7 +1,7 @@
 //! Draws faults and does them, one after the other and several at a time, until it is told to heal. Within the assumptions
 //! of the promises it keeps to their rules: what a node may forget, and how far its clock may run off.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,9 +40,6 @@ pub(super) struct Marks {
     moved: BTreeMap<usize, i64>,
     /// How often each lasting fault has struck at each place: the end of one is not the end of the next.
     turns: BTreeMap<(Lasting, usize, usize), u64>,
-    /// The nodes that refused commands for a while. What they were asked to delete meanwhile is asked again for as long as it
-    /// would last by the client's clock; by a slower one it lasts longer, and its expiry is all that is promised.
-    refused: BTreeSet<usize>,
     /// When an assumption was broken first.
     broken_at: Option<Duration>,
 }
@@ -164,7 +161,6 @@ impl Nemesis {
             Kind::ErrorReply | Kind::ScriptFlush if self.field.is_down(node) => return None,
             Kind::ErrorReply => {
                 self.field.fail(node, Failing::Yes);
-                lock(&self.marks).refused.insert(node);
                 self.last((Lasting::ErrorReply, 0, node), length, move |field| {
                     field.fail(node, Failing::No);
                 });
@@ -376,9 +372,7 @@ impl Nemesis {
             let back = if moved > 0 { ClockJump::Backward } else { ClockJump::Forward };
             self.field.jump_clock(node, by, back);
             self.field.set_clock_rate(node, 1.0);
-            if !lock(&self.marks).refused.contains(&node) {
-                self.field.stop_clock(node);
-            }
+            self.field.stop_clock(node);
             for client in 0..self.plan.clients {
                 self.field.cut(client, node, Flow::Passes, Flow::Passes);
             }
