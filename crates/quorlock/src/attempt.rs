@@ -113,7 +113,8 @@ impl Core {
     /// After a denial: the error, if a foreign key is what denied it and that is known by `end`.
     async fn foreign(&self, wish: &Wish, missed: &mut Missed, end: Instant) -> Option<Error> {
         let Missed::Denied { undone, .. } = missed else { return None };
-        let failures = round::foreign(&self.nodes, undone, end).await?;
+        // Not kept for the rest of a wait: what has not answered by then is heard in the background.
+        let failures = round::foreign(&self.nodes, undone.take()?, end).await?;
         let resources = wish.terms.keys.resources();
         self.nodes.audience.tell(|| Event::AcquireFailed {
             resources: resources.clone(),

@@ -34,8 +34,8 @@ pub(crate) enum Missed {
     Denied {
         /// Known where votes decided it, and not the end of the time.
         took: Option<Duration>,
-        /// What was taken, being given back: the answers tell what is there instead.
-        undone: FanOut,
+        /// What was taken, being given back: the answers tell what is there instead. For who looks first.
+        undone: Option<FanOut>,
     },
     NoQuorum(Vec<NodeError>),
     TooLate {
@@ -84,7 +84,7 @@ pub(crate) async fn acquire(
         Verdict::Won => Err(Missed::TooLate { took }),
         Verdict::Denied => {
             let took = is_decided.then_some(took);
-            Err(Missed::Denied { took, undone: undo.give_back() })
+            Err(Missed::Denied { took, undone: Some(undo.give_back()) })
         }
         Verdict::NoQuorum | Verdict::Pending => Err(Missed::NoQuorum(ballot.errors(nodes))),
     }
@@ -145,7 +145,7 @@ fn undo(nodes: &Arc<Nodes>, terms: &Terms, token: &Arc<Token>, which: NodeSet) -
 /// what they say when an attempt is given back.
 pub(crate) async fn foreign(
     nodes: &Nodes,
-    undone: &mut FanOut,
+    mut undone: FanOut,
     end: Instant,
 ) -> Option<Vec<NodeError>> {
     let mut ballot = Ballot::new(nodes);
