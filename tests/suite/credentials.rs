@@ -58,6 +58,17 @@ async fn credentials_that_cannot_be_had_are_told_as_why_a_node_is_down() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn g7_credentials_that_panic_are_a_node_that_is_down_and_hang_nobody() {
+    let (_nodes, _net, builder) = pipes(3);
+    let vault = |node: &str| {
+        assert!(node.is_empty(), "the vault is on fire");
+        async { Ok((String::new(), String::new())) }
+    };
+    let error = builder.credentials(vault).build().unwrap().try_lock("a").await.unwrap_err();
+    assert!(error.to_string().contains("asking for credentials panicked"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn credentials_that_never_come_do_not_hold_up_the_other_nodes() {
     let (nodes, _net, builder) = pipes(3);
     nodes.iter().for_each(|node: &EmbeddedNode| node.set_password(Some("open")));

@@ -128,7 +128,8 @@ impl Core {
         let terms = self.settings.terms(lease.resources.clone(), Some(lease.ttl))?;
         let (nodes, validity) = (&self.nodes, terms.validity);
         // Not beyond what the TTL can mean, whatever the clock of the day says.
-        let (wall, now) = (nodes.clock.wall(), nodes.clock.now());
+        let now = nodes.clock.now();
+        let wall = nodes.clock.wall();
         let left = |until: SystemTime| until.duration_since(wall).unwrap_or_default();
         let until = later(now, left(lease.until).min(validity.length()));
         let max_hold = lease.hold_until.map(left);
@@ -149,10 +150,22 @@ impl Core {
     pub(crate) async fn take_up(&self, lease: &Lease) -> Result<Guard, Error> {
         self.ready(None).await?;
         let (held, validity) = self.adopt(lease)?;
-        held.extend(validity).await?;
+        if !held.life.is_valid() {
+            return Err(held.life.lost());
+        }
+        // Also at the end of its maximum hold time: without a quorum it is not held here.
+        if let Err(error) = held.prove(validity).await {
+            if matches!(error, Error::Lost { .. }) {
+                // Some nodes may just have prolonged what is over.
+                let _ = held.life.release();
+                drop(held.releasing());
+            }
+            return Err(error);
+        }
         let (resources, valid_for) = (held.life.resources().clone(), held.life.valid_for());
+        let guard = self.guard(Arc::new(held), Keeping::Extended);
         self.nodes.audience.tell(|| Event::TakenUp { resources, valid_for });
-        Ok(self.guard(Arc::new(held), Keeping::Extended))
+        Ok(guard)
     }
 
     /// Gives a lease back that came from elsewhere.

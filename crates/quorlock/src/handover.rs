@@ -13,6 +13,9 @@ use crate::token::Token;
 /// With the feature `serde` it can be written and read. It carries the owner's token: whoever reads it can end the lock, or hold
 /// it. Take it up once: whoever has a second copy and takes that up holds the same lock too, and nobody can tell.
 ///
+/// What the old process has sent and a node has not yet read may still set a key there after the new one has released it: such a key
+/// lasts for a TTL at most.
+///
 /// Its deadline travels as wall time, so the clocks of both machines have to agree as far as the deadline is to be believed;
 /// whether the lock is still held is asked of the nodes.
 #[must_use = "nobody keeps the lock any more: take it up, give it back, or let it expire"]

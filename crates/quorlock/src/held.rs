@@ -71,20 +71,29 @@ impl Held {
         self.nodes.clock.sleep_until(instant).await;
     }
 
+    /// One extend, unless the deadline stands at the end of the maximum hold time already.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`prove`](Self::prove).
+    pub(crate) async fn extend(&self, validity: Validity) -> Result<(), Error> {
+        if self.life.is_valid() && self.life.is_at_hold_end() {
+            return Ok(());
+        }
+        self.prove(validity).await
+    }
+
     /// One extend, with the repair of nodes that have lost the keys. A failed one changes nothing about the lease.
     ///
     /// # Errors
     ///
     /// `Lost` if the lease is over; `NoQuorum` if too few nodes kept it: then the old deadline stands.
-    pub(crate) async fn extend(&self, validity: Validity) -> Result<(), Error> {
+    pub(crate) async fn prove(&self, validity: Validity) -> Result<(), Error> {
         let now = self.now();
         let old_deadline = match self.life.held_until() {
             Some(until) if now < until => until,
             _ => return Err(self.life.lost()),
         };
-        if self.life.is_at_hold_end() {
-            return Ok(());
-        }
         // What the nodes are told backs the whole deadline, also on those that are repaired.
         let validity = validity.covering(old_deadline.saturating_duration_since(now));
         let terms = Terms { validity, ..self.terms.clone() };
@@ -146,11 +155,12 @@ impl Held {
     ///
     /// How it was lost, if it was.
     pub(crate) fn hand_over(&self) -> Result<Lease, LostReason> {
-        let (now, until) = (self.now(), self.life.held_until());
+        // In this order, before anything that may take its time: what is said is never later than what is meant.
+        let (wall, now) = (self.nodes.clock.wall(), self.now());
+        let until = self.life.held_until();
         self.life.release()?;
         let resources = self.life.resources().clone();
         self.nodes.audience.tell(|| Event::HandedOver { resources: resources.clone() });
-        let wall = self.nodes.clock.wall();
         let on_the_wall = |instant: Instant| {
             wall.checked_add(instant.saturating_duration_since(now)).unwrap_or(wall)
         };

@@ -119,7 +119,7 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// [`Error::Lost`] if it is over, or a majority of the nodes does not hold it any more. [`Error::NoQuorum`] if too few
+    /// [`Error::Lost`] if it is over, or a majority of the nodes does not hold it any more: what is left of it is deleted. [`Error::NoQuorum`] if too few
     /// nodes could be reached: the lease is as it was, and can be taken up until its deadline. [`Error::InvalidInput`] if
     /// its names or its TTL cannot be used with this handle. [`Error::Closed`] after [`close`](Self::close).
     ///

@@ -1,8 +1,10 @@
 //! Opening one connection: stream, login, and who both ends are. What is asked on it, and when it ends, is `mod.rs`'s.
 
 use std::error::Error as StdError;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::{BoxFuture, Either, join_all, select};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo, RedisResult, Value};
@@ -79,10 +81,16 @@ pub(super) async fn open(
 async fn login(node: &Shared) -> Result<RedisConnectionInfo, Failure> {
     let login = node.address.login.clone();
     let Some(ask) = &node.credentials else { return Ok(login) };
-    let asked = ask(&node.name).await;
+    // It is foreign code, and who waits for a connection waits for it: a panic must not end the task that connects.
+    let asked = AssertUnwindSafe(async { ask(&node.name).await }).catch_unwind().await;
+    let asked = asked.unwrap_or_else(|_| Err("asking for credentials panicked".into()));
     let (user, password) =
         asked.map_err(|error| Failure::with_source(NodeErrorKind::Down, error))?;
-    let login = if user.is_empty() { login } else { login.set_username(user) };
+    let login = match user.as_str() {
+        "" if login.username().is_none() => login,
+        "" => login.set_username("default"),
+        user => login.set_username(user),
+    };
     Ok(login.set_password(password))
 }
 
