@@ -138,7 +138,7 @@ fn rows() -> Vec<Row> {
 #[tokio::test]
 async fn what_real_servers_refuse_is_told_and_they_are_used_again() {
     for row in rows() {
-        let Some(cluster) = real(crate::support::cluster(5).await).await else { return };
+        let Some(cluster) = real(crate::support::open_cluster(5).await).await else { return };
         let (redlock, _) = connected(patient(&cluster), 5).await;
         for node in &cluster.nodes()[..3] {
             for line in &row.ill {
@@ -156,7 +156,7 @@ async fn what_real_servers_refuse_is_told_and_they_are_used_again() {
 
 #[tokio::test]
 async fn real_servers_that_cannot_save_refuse_and_are_used_again() {
-    let Some(cluster) = real(crate::support::cluster(5).await).await else { return };
+    let Some(cluster) = real(crate::support::open_cluster(5).await).await else { return };
     if cluster.backend() != Backend::Processes {
         return eprintln!("skipped: the folder of a container is not in reach");
     }
@@ -186,7 +186,7 @@ async fn real_servers_that_cannot_save_refuse_and_are_used_again() {
 
 #[tokio::test]
 async fn real_servers_in_the_middle_of_somebodys_script_refuse_and_are_used_again() {
-    let Some(cluster) = real(crate::support::cluster(5).await).await else { return };
+    let Some(cluster) = real(crate::support::open_cluster(5).await).await else { return };
     let (redlock, _) = connected(patient(&cluster), 5).await;
     for node in &cluster.nodes()[..3] {
         do_all(node, &[&["CONFIG", "SET", "lua-time-limit", "1"]]).await;
@@ -208,7 +208,7 @@ async fn real_servers_in_the_middle_of_somebodys_script_refuse_and_are_used_agai
 
 #[tokio::test]
 async fn real_servers_that_are_full_are_told_and_used_when_they_are_not() {
-    let Some(cluster) = real(crate::support::cluster(5).await).await else { return };
+    let Some(cluster) = real(crate::support::open_cluster(5).await).await else { return };
     let mut ours = Vec::new();
     for node in &cluster.nodes()[..3] {
         let mut connection = keep_connection(node).await;
@@ -236,7 +236,7 @@ async fn real_servers_that_are_full_are_told_and_used_when_they_are_not() {
 /// A user that has lost a right is told at once, and one that is nobody too.
 #[tokio::test]
 async fn real_servers_that_refuse_a_user_are_told_at_once_and_nothing_is_waited_for() {
-    let Some(cluster) = real(crate::support::cluster(5).await).await else { return };
+    let Some(cluster) = real(crate::support::open_cluster(5).await).await else { return };
     for node in cluster.nodes() {
         let user = ["ACL", "SETUSER", "app", "on", ">open-sesame", "~*", "+@all", "-set"];
         do_all(node, &[&user]).await;
