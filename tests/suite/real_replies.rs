@@ -128,7 +128,7 @@ fn rows() -> Vec<Row> {
         ),
         row(
             [Misconfigured, Unclear],
-            ["NOPERM", "can't run this command"],
+            ["NOPERM", "command"],
             "ACL SETUSER default -set",
             "ACL SETUSER default +set",
         ),
@@ -176,7 +176,7 @@ async fn real_servers_that_cannot_save_refuse_and_are_used_again() {
         .await;
     }
     let expected =
-        Expected { one: Refused, set: Unclear, says: ["MISCONF Redis is configured to save"; 2] };
+        Expected { one: Refused, set: Unclear, says: ["MISCONF "; 2] };
     let heal = async |node: &Node| {
         let on = ["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"];
         ask(&mut keep_connection(node).await, &on).await.expect("it goes on");
@@ -199,7 +199,7 @@ async fn real_servers_in_the_middle_of_somebodys_script_refuse_and_are_used_agai
         })
         .await;
     }
-    let expected = Expected { one: Refused, set: Refused, says: ["BUSY Redis is busy"; 2] };
+    let expected = Expected { one: Refused, set: Refused, says: ["BUSY "; 2] };
     let heal = async |node: &Node| {
         ask(&mut keep_connection(node).await, &["SCRIPT", "KILL"]).await.expect("it ends");
     };
