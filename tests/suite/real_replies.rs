@@ -175,8 +175,7 @@ async fn real_servers_that_cannot_save_refuse_and_are_used_again() {
         })
         .await;
     }
-    let expected =
-        Expected { one: Refused, set: Unclear, says: ["MISCONF "; 2] };
+    let expected = Expected { one: Refused, set: Unclear, says: ["MISCONF "; 2] };
     let heal = async |node: &Node| {
         let on = ["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"];
         ask(&mut keep_connection(node).await, &on).await.expect("it goes on");
