@@ -5,7 +5,7 @@ use quorlock::{Error, NodeErrorKind, Redlock};
 use quorlock_testkit::Cluster;
 
 use crate::fake_node::{FakeNode, Manner, PASSWORD, Scope, Verb};
-use crate::support::{BOUND, Events, MINUTE, cluster, eventually};
+use crate::support::{BOUND, Events, MINUTE, cluster_in_plain, eventually};
 
 /// What is said at the door, and what of it the error has to repeat.
 const DOORS: &[(&str, Manner, &str)] = &[
@@ -43,7 +43,7 @@ async fn let_in(name: &str, fakes: &[FakeNode], redlock: &Redlock, events: &Even
 
 #[tokio::test]
 async fn a_majority_that_does_not_let_us_in_is_told_and_used_when_it_does() {
-    let others = cluster(2).await;
+    let others = cluster_in_plain(2).await;
     for (name, manner, says) in DOORS {
         let (fakes, redlock, events) = handle(&others, *manner).await;
         let error = redlock.try_lock(*name).await.unwrap_err();
@@ -64,7 +64,7 @@ async fn a_majority_that_does_not_let_us_in_is_told_and_used_when_it_does() {
 
 #[tokio::test]
 async fn a_minority_that_does_not_let_us_in_is_not_waited_for() {
-    let others = cluster(3).await;
+    let others = cluster_in_plain(3).await;
     for (name, manner, _) in DOORS {
         let (fakes, redlock, events) = handle(&others, *manner).await;
         let guard = redlock.lock(*name).await.unwrap();

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use self::table::{Class, Row, TABLE};
 use crate::fake_node::{FakeNode, Manner, PASSWORD, Scope, Verb};
-use crate::support::{BOUND, Events, MINUTE, cluster, connected, eventually};
+use crate::support::{BOUND, Events, MINUTE, cluster_in_plain, connected, eventually};
 
 /// How long a silent node is waited for.
 const LIMIT: Duration = Duration::from_millis(250);
@@ -106,7 +106,7 @@ impl Stage {
 
 #[tokio::test]
 async fn what_a_majority_answers_is_a_lock_only_where_it_grants_and_is_told_with_its_nodes() {
-    let others = cluster(2).await;
+    let others = cluster_in_plain(2).await;
     for row in TABLE {
         let mut stage = Stage::of(row, &others).await;
         let outcome = stage.redlock.try_lock(row.name).await;
@@ -144,7 +144,7 @@ fn assert_outcome(row: &Row, stage: &mut Stage, outcome: Result<Option<Guard>, E
 
 #[tokio::test]
 async fn what_a_minority_answers_keeps_nobody_from_the_lock_and_is_given_back() {
-    let others = cluster(3).await;
+    let others = cluster_in_plain(3).await;
     for row in TABLE {
         let stage = Stage::of(row, &others).await;
         let had = stage.redlock.lock(row.name).wait_for(BOUND).await;
@@ -170,7 +170,7 @@ async fn what_a_minority_answers_keeps_nobody_from_the_lock_and_is_given_back() 
 /// A limit that is long where it must not be waited for, and short where it must.
 #[tokio::test]
 async fn a_majority_that_refuses_for_good_is_not_waited_for_and_any_other_is_to_the_limit() {
-    let others = cluster(2).await;
+    let others = cluster_in_plain(2).await;
     for row in TABLE {
         let mut stage = Stage::of(row, &others).await;
         let is_final = matches!(row.class, Class::NotApplied(NodeErrorKind::Misconfigured));
@@ -203,7 +203,7 @@ async fn a_majority_that_refuses_for_good_is_not_waited_for_and_any_other_is_to_
 
 #[tokio::test]
 async fn answers_mean_the_same_in_the_newer_protocol() {
-    let others = cluster(2).await;
+    let others = cluster_in_plain(2).await;
     for row in TABLE.iter().filter(|row| !row.is_silence()) {
         let mut stage = Stage::speaking("/?protocol=resp3", &others, BOUND).await;
         stage.answers(Scope::Acquires, row.manner);
@@ -235,7 +235,7 @@ async fn what_a_script_answers_is_a_lock_only_where_it_grants() {
         // To the hash and to the text.
         (b"-NOSCRIPT No matching script.\r\n", Err(Refused), "NOSCRIPT No matching"),
     ];
-    let others = cluster(2).await;
+    let others = cluster_in_plain(2).await;
     for (bytes, expected, says) in table {
         let mut stage = Stage::new(&others, BOUND).await;
         let name = bytes.escape_ascii().to_string();
@@ -257,7 +257,7 @@ async fn what_a_script_answers_is_a_lock_only_where_it_grants() {
 /// Also a release is refused, and confirmed when the node does it.
 #[tokio::test]
 async fn a_release_that_is_answered_by_anything_but_its_answer_is_sent_until_it_is() {
-    let others = cluster(2).await;
+    let others = cluster_in_plain(2).await;
     for (name, manner) in [
         ("refused", Manner::Says(b"-READONLY You can't write against a read only replica.\r\n")),
         ("refused for good", Manner::Says(b"-NOPERM this user has no permissions\r\n")),
@@ -288,7 +288,7 @@ async fn a_release_that_is_answered_by_anything_but_its_answer_is_sent_until_it_
 #[tokio::test]
 async fn g7_a_reply_without_end_ends_its_connection() {
     const BUFFERS: u64 = 16 << 20;
-    let others = cluster(3).await;
+    let others = cluster_in_plain(3).await;
     for (name, manner) in [("endless", Manner::Endless), ("huge", Manner::Huge(1 << 40))] {
         // So patient that nothing is given up for its silence.
         let stage = Stage::new(&others, BOUND).await;
