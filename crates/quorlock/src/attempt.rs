@@ -7,17 +7,20 @@ use std::time::{Duration, Instant, SystemTime};
 use uuid::Uuid;
 
 use crate::entropy::Entropy;
-use crate::error::Error;
+use crate::error::{Error, NodeError, NodeErrorKind};
 use crate::event::Event;
 use crate::fan_out::Nodes;
+use crate::fenced::Fenced;
 use crate::guard::Guard;
 use crate::handover::Lease;
 use crate::held::{Held, no_quorum};
 use crate::keeper::{self, Keeping};
 use crate::lease::Terms;
+use crate::node::NodeSet;
 use crate::report::ReleaseReport;
 use crate::round::{self, Missed, Won};
 use crate::settings::Settings;
+use crate::standing::quarantine_left;
 use crate::token::Token;
 use crate::validity::{Validity, later};
 use crate::wait::{Next, Pace, Wait};
@@ -50,7 +53,8 @@ impl Core {
         // To wait for no time is to ask once, also on a handle that has to connect first.
         let once = later(wait.begun(), wish.terms.time_limit);
         // Where the nodes were not even connected in time, their answers are not waited for.
-        let first = match self.ready(wait.end().map(|end| end.max(once))).await? {
+        let first = match self.ready(self.needed(wish), wait.end().map(|end| end.max(once))).await?
+        {
             true => wish.terms.time_limit,
             false => Duration::ZERO,
         };
@@ -63,7 +67,9 @@ impl Core {
         loop {
             let (delay, reserve) = (delays.next().unwrap_or_default(), delays.shortest());
             let now = clock.now();
-            if missed.is_final(&self.nodes) {
+            let no_use = missed.is_final(self.needed(wish), &self.nodes)
+                || self.is_quarantined(wish, &missed, &mut wait);
+            if no_use {
                 return Err(self.error(wish, missed, Duration::ZERO));
             }
             let next = match &missed {
@@ -99,7 +105,7 @@ impl Core {
 
     /// One round; `None` where somebody else holds the lock or competes for it.
     pub(crate) async fn try_lock(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
-        self.ready(None).await?;
+        self.ready(self.needed(wish), None).await?;
         match self.attempt(wish, &wish.terms).await {
             Ok(guard) => Ok(Some(guard)),
             Err(mut missed @ Missed::Denied { .. }) => {
@@ -114,7 +120,7 @@ impl Core {
     async fn foreign(&self, wish: &Wish, missed: &mut Missed, end: Instant) -> Option<Error> {
         let Missed::Denied { undone, .. } = missed else { return None };
         // Not kept for the rest of a wait: what has not answered by then is heard in the background.
-        let failures = round::foreign(&self.nodes, undone.take()?, end).await?;
+        let failures = round::foreign(&self.nodes, self.needed(wish), undone.take()?, end).await?;
         let resources = wish.terms.keys.resources();
         self.nodes.audience.tell(|| Event::AcquireFailed {
             resources: resources.clone(),
@@ -137,9 +143,12 @@ impl Core {
             token: Arc::new(lease.token.again()),
             until,
             touched: nodes.all(),
+            granted: NodeSet::EMPTY,
             took: Duration::ZERO,
             votes: 0,
             margin: 0,
+            fencing: lease.fencing,
+            rounds: 0,
         };
         let held = Held::new(nodes, terms, won, max_hold, &self.entropy);
         held.outlast(lease.lasts);
@@ -148,16 +157,12 @@ impl Core {
 
     /// Holds a lease that came from elsewhere, once a quorum has extended it.
     pub(crate) async fn take_up(&self, lease: &Lease) -> Result<Guard, Error> {
-        self.ready(None).await?;
+        self.ready(self.nodes.quorum(), None).await?;
         let (held, validity) = self.adopt(lease)?;
-        if !held.life.is_valid() {
-            return Err(held.life.lost());
-        }
         // Also at the end of its maximum hold time: without a quorum it is not held here.
         if let Err(error) = held.prove(validity).await {
             if matches!(error, Error::Lost { .. }) {
-                // Some nodes may just have prolonged what is over.
-                let _ = held.life.release();
+                // Nobody will take it up any more, and some nodes may just have prolonged it.
                 drop(held.releasing());
             }
             return Err(error);
@@ -170,11 +175,20 @@ impl Core {
 
     /// Gives a lease back that came from elsewhere.
     pub(crate) async fn give_back(&self, lease: &Lease) -> Result<ReleaseReport, Error> {
-        self.ready(None).await?;
+        self.ready(self.nodes.quorum(), None).await?;
         let (held, _) = self.adopt(lease)?;
-        // Whether it was valid still is not for who gives it back.
-        let _ = held.life.release();
         held.releasing().report().await
+    }
+
+    /// How many nodes certify a fencing token.
+    pub(crate) fn certify_on(&self) -> usize {
+        self.settings.certify_on.unwrap_or_else(|| self.nodes.quorum())
+    }
+
+    /// A guard with its fencing token.
+    pub(crate) fn fenced(&self, wish: &Wish, guard: Guard) -> Result<Fenced<Guard>, Error> {
+        // A round with fencing is only won with a token.
+        Fenced::new(guard).ok_or_else(|| no_quorum(&self.nodes, &wish.terms, Vec::new()))
     }
 
     fn guard(&self, held: Arc<Held>, keeping: Keeping) -> Guard {
@@ -184,21 +198,26 @@ impl Core {
         guard
     }
 
-    /// Waits for the first connections, until `end` at the latest. Says whether it was in time.
-    async fn ready(&self, end: Option<Instant>) -> Result<bool, Error> {
+    /// How many nodes have to grant.
+    fn needed(&self, wish: &Wish) -> usize {
+        wish.terms.fencing.needed(self.nodes.quorum())
+    }
+
+    /// Waits for the first connections to so many nodes, until `end` at the latest. Says whether it was in time.
+    async fn ready(&self, needed: usize, end: Option<Instant>) -> Result<bool, Error> {
         self.check_open()?;
         let Some(end) = end else {
-            self.nodes.connect().await;
+            self.nodes.connect(needed).await;
             return Ok(true);
         };
         tokio::select! {
             biased;
-            () = self.nodes.connect() => Ok(true),
+            () = self.nodes.connect(needed) => Ok(true),
             () = self.nodes.clock.sleep_until(end) => Ok(false),
         }
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::SeqCst) { Err(Error::Closed) } else { Ok(()) }
     }
 
@@ -211,7 +230,7 @@ impl Core {
         match round {
             Ok(won) => {
                 self.pace.note(won.took, terms.time_limit);
-                let (took, votes, margin) = (won.took, won.votes, won.margin);
+                let (took, votes, margin, rounds) = (won.took, won.votes, won.margin, won.rounds);
                 let held =
                     Held::new(&self.nodes, wish.terms.clone(), won, wish.max_hold, &self.entropy);
                 let guard = self.guard(Arc::new(held), wish.keeping);
@@ -220,6 +239,7 @@ impl Core {
                     took,
                     votes,
                     margin,
+                    rounds,
                 });
                 Ok(guard)
             }
@@ -243,14 +263,39 @@ impl Core {
         }
     }
 
+    /// Whether a quarantine stands in the way that this wait does not see the end of.
+    fn is_quarantined(&self, wish: &Wish, missed: &Missed, wait: &mut Wait) -> bool {
+        match missed {
+            Missed::NoQuorum(failures) if is_for_quarantine(failures) => self
+                .quarantine_left(wish)
+                .is_some_and(|left| !wait.outlasts(left, self.nodes.clock.now())),
+            _ => false,
+        }
+    }
+
+    /// How long until enough nodes vote, if quarantines are all that stands in the way.
+    fn quarantine_left(&self, wish: &Wish) -> Option<Duration> {
+        let standings: Vec<_> = self.nodes.list.iter().map(|node| node.standing()).collect();
+        quarantine_left(&standings, self.needed(wish))
+    }
+
     fn error(&self, wish: &Wish, missed: Missed, waited: Duration) -> Error {
         let resources = wish.terms.keys.resources().clone();
         match missed {
             Missed::Denied { .. } => Error::Held { resources, waited },
-            Missed::NoQuorum(failures) => no_quorum(&self.nodes, &wish.terms, failures),
+            Missed::NoQuorum(failures) => match self.quarantine_left(wish) {
+                Some(ends_in) if is_for_quarantine(&failures) => {
+                    Error::Quarantined { resources, ends_in, failures }
+                }
+                _ => no_quorum(&self.nodes, &wish.terms, failures),
+            },
             Missed::TooLate { took } => {
                 Error::TooLate { resources, took, validity: wish.terms.validity.length() }
             }
         }
     }
+}
+
+fn is_for_quarantine(failures: &[NodeError]) -> bool {
+    failures.iter().any(|error| error.kind() == NodeErrorKind::Quarantined)
 }

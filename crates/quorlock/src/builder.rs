@@ -15,13 +15,17 @@ use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::event::{Audience, Observer};
 use crate::fan_out::Nodes;
+use crate::invalid::InvalidInput;
+use crate::membership::{Durability, Eviction};
 use crate::node::Node;
 #[cfg(feature = "tls")]
 use crate::redis_node::Certificates;
-use crate::redis_node::{AskCredentials, Connector, Parts, RedisNode, Sockets, parse_all};
+use crate::redis_node::{
+    Address, AskCredentials, Connector, Joining, Parts, RedisNode, Servers, Sockets, parse_all,
+};
 use crate::redlock::Redlock;
 use crate::retry::Retry;
-use crate::settings::Settings;
+use crate::settings::{Quarantine, Settings};
 use crate::wait::Pace;
 
 /// Collects the settings of a [`Redlock`]; made by [`Redlock::builder`].
@@ -101,16 +105,69 @@ impl Builder {
         self
     }
 
+    /// The longest TTL of any lock on these nodes, and so for how long a node that may have forgotten locks does not vote on
+    /// new ones: a node that is new, has restarted, or was flushed. The same for all clients of these nodes. Defaults to
+    /// 60 s; longer TTLs are refused. At most 365 days.
+    pub fn max_ttl(mut self, max_ttl: Duration) -> Self {
+        self.settings.max_ttl = max_ttl;
+        self
+    }
+
+    /// What the nodes are called, in the order of the URLs: in errors and events, and in the markers by which all clients
+    /// see whether they have the same nodes. Needed where clients reach the same nodes by other addresses. Defaults to
+    /// `host:port/db`.
+    pub fn node_names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.settings.node_names = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Says that no node ever forgets a part of what it has confirmed: `appendonly yes` and `appendfsync always`, on disks
+    /// that keep their word. A node that restarts with its marker votes at once then; one that restarts without it does not.
+    /// The same for all clients of these nodes: the first to come after a restart decides for all.
+    /// Defaults to no such trust.
+    pub fn durable_nodes(mut self) -> Self {
+        self.settings.durability = Durability::AllOrNothing;
+        self
+    }
+
+    /// Refuses nodes whose server may throw locks away to make room for other keys (`maxmemory` without `noeviction`).
+    /// Looked at when a node is connected or joined anew, not when its configuration is changed later. Defaults to an
+    /// [event](crate::Event::NodeMayEvict).
+    pub fn refuse_evicting_nodes(mut self) -> Self {
+        self.settings.eviction = Eviction::Refused;
+        self
+    }
+
+    /// Lets nodes vote whatever they may have forgotten, be they replicas, parts of a cluster, or used by clients with
+    /// other nodes: no marker is written, and none is looked at. One node that restarts empty can give a lock that is held
+    /// to somebody else, so this is for nodes that cannot forget, and for tests. For all clients of these nodes or for none: one
+    /// without it can get a lock that another one holds, and its TTLs are not bounded by the others' `max_ttl`. Defaults to the
+    /// quarantine.
+    pub fn without_quarantine(mut self) -> Self {
+        self.settings.quarantine = Quarantine::Off;
+        self
+    }
+
+    /// How many nodes certify a fencing token, at least a quorum of them and at most all. With `a` of `n`, the tokens
+    /// grow even where `2 * a - n - 1` nodes forget their counters between two holders; and a fenced lock is only had
+    /// where so many nodes can be reached. All clients of a resource need the same. Defaults to a quorum.
+    pub fn certify_on(mut self, nodes: usize) -> Self {
+        self.settings.certify_on = Some(nodes);
+        self
+    }
+
     /// Who hears what happens: one observer, the one given last; two are told as a pair, `(a, b)`. Defaults to nobody.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.audience = Audience::new(Arc::new(observer));
         self
     }
 
-    /// Who tells user and password, asked with the node (`host:port/db`) for every new connection: for passwords that
-    /// are changed while the process runs. It goes before what is in the URL; an empty user is the default one.
-    /// Connections that are logged in stay so. Where it fails, or takes longer than two seconds with the rest of the login, the node
-    /// is down with that as its reason, and is tried again. What it returns is shown nowhere.
+    /// Who tells user and password, asked with the node's name (`host:port/db`, or what [`node_names`](Self::node_names)
+    /// calls it) for every new connection: for passwords that are changed while the process runs. It goes before what is in the URL; an empty user is the default one. Defaults
+    /// to nobody: then the URL's are used.
+    ///
+    /// Connections that are logged in stay so. Where it fails, or takes longer than two seconds with the rest of the
+    /// login, the node is down with that as its reason, and is tried again. What it returns is shown nowhere.
     ///
     /// # Examples
     ///
@@ -155,8 +212,8 @@ impl Builder {
         self
     }
 
-    /// Replaces the clock, the start of tasks, the sockets, the randomness and the nodes: for quorlock's own test kit, without any
-    /// promise of stability.
+    /// Replaces the clock, the start of tasks, the sockets, the randomness and the nodes: for quorlock's own test kit,
+    /// without any promise of stability.
     #[doc(hidden)]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.seams.clock = clock;
@@ -208,9 +265,23 @@ impl Builder {
                 .map_err(|source| Error::NoRandomness { source: Arc::new(source) })?,
         });
         let client = uuid::Builder::from_random_bytes(entropy.bytes()).into_uuid();
-        let connected = |address| -> Box<dyn Node> {
+        let names = names(&addresses, settings.node_names.as_deref())?;
+        let assertion = match &nodes {
+            Some(_) => None,
+            None => settings.assertion(names.iter().cloned())?,
+        };
+        let servers = Arc::new(Servers::default());
+        let connected = |(index, (address, name)): (usize, (Address, String))| -> Box<dyn Node> {
+            let joining = assertion.clone().map(|assertion| Joining {
+                assertion,
+                servers: Arc::clone(&servers),
+                index,
+                db: address.db(),
+            });
             Box::new(RedisNode::new(Parts {
+                name,
                 address,
+                joining,
                 client_name: client_name(client),
                 credentials: credentials.clone(),
                 connector: Arc::clone(&connector),
@@ -220,7 +291,9 @@ impl Builder {
                 audience: audience.clone(),
             }))
         };
-        let list = nodes.unwrap_or_else(|| addresses.into_iter().map(connected).collect());
+        let own = addresses.into_iter().zip(names).enumerate();
+        let list = nodes.unwrap_or_else(|| own.map(connected).collect());
+        settings.check_certify_on(list.len())?;
         let nodes = Nodes { list, clock, spawner, audience };
         Ok(Redlock::new(Core {
             nodes: Arc::new(nodes),
@@ -243,6 +316,15 @@ impl fmt::Debug for Builder {
             .field("seams", seams)
             .field("audience", audience)
             .finish_non_exhaustive()
+    }
+}
+
+/// What the nodes are called: as they were named, else by their addresses.
+fn names(addresses: &[Address], given: Option<&[String]>) -> Result<Vec<String>, InvalidInput> {
+    match given {
+        None => Ok(addresses.iter().map(Address::name).collect()),
+        Some(names) if names.len() == addresses.len() => Ok(names.to_vec()),
+        Some(names) => Err(InvalidInput::NodeNames { names: names.len(), nodes: addresses.len() }),
     }
 }
 

@@ -1,32 +1,46 @@
 //! The one reading of the clock and the one way to start a task: both are seams that a simulation replaces.
 
 use std::fmt;
-use std::sync::Mutex;
-use std::time::{Instant, SystemTime};
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
+use crate::suspended::{Reading, Suspended};
 use crate::sync::lock;
+use crate::validity::later;
 
 /// Tells the time and waits for it.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// Now. Never runs backwards.
+    /// Now. Never runs backwards, and counts time in which the machine was suspended.
     fn now(&self) -> Instant;
+    /// The same moment on the clock of the standard library, which does not count that.
+    fn on_std_clock(&self, instant: Instant) -> Instant {
+        instant
+    }
     /// The time of day: only for what is said to other machines.
     fn wall(&self) -> SystemTime;
     /// Resolves at `deadline`, or soon after.
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()>;
 }
 
-/// tokio's clock: the operating system's, or the paused one of a test.
+/// tokio's clock, the operating system's or the paused one of a test, and what the machine missed while it was suspended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SystemClock;
+
+/// How long a timer may sleep without a look at the clock, if that is less than half of what it waits for: it would sleep on
+/// for as long as the machine was suspended.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
+        later(tokio::time::Instant::now().into_std(), missed())
+    }
+
+    fn on_std_clock(&self, instant: Instant) -> Instant {
+        instant.checked_sub(missed()).unwrap_or(instant)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
@@ -35,8 +49,48 @@ impl Clock for SystemClock {
     }
 
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep_until(deadline.into()))
+        Box::pin(async move {
+            loop {
+                let left = deadline.saturating_duration_since(Self.now());
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left.min(LOOK_AGAIN.max(left / 2))).await;
+            }
+        })
     }
+}
+
+/// How long this machine was suspended since the first look.
+fn missed() -> Duration {
+    static SUSPENDED: LazyLock<Mutex<Suspended>> =
+        LazyLock::new(|| Mutex::new(Suspended::since(reading())));
+    let mut suspended = lock(&SUSPENDED);
+    // Read under the lock: readings come in their order.
+    suspended.by(reading())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+fn reading() -> Reading {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let begun = *BEGUN;
+    let before = begun.elapsed();
+    let boot = boot_time();
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Reading { before, boot, wall, after: begun.elapsed() }
+}
+
+/// A clock that counts suspend: `CLOCK_BOOTTIME` on Linux, `CLOCK_MONOTONIC` on Apple's systems, where the standard library's
+/// is another. `None` where there is no such clock, or where the standard library's counts suspend itself.
+fn boot_time() -> Option<Duration> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let time = rustix::time::clock_gettime_dynamic(rustix::time::DynamicClockId::Boottime).ok()?;
+    #[cfg(target_vendor = "apple")]
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    return Duration::try_from(time).ok();
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    None
 }
 
 /// Starts tasks that nobody waits for.

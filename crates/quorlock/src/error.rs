@@ -29,7 +29,11 @@ pub enum Error {
 
     /// Too few nodes could answer. From an acquire: whatever was taken is being given back. From an extend: nothing
     /// has changed, the lock is valid until its old deadline. From a release: the nodes that could not be reached
-    /// are owed the release and get it when they are back; else their keys expire. Look at the nodes.
+    /// are owed the release and get it when they are back; else their keys expire.
+    ///
+    /// Look at the nodes. Trying again helps, but not with nodes that stay as they are until somebody changes something:
+    /// [`Misconfigured`](NodeErrorKind::Misconfigured), `Replica`, `Cluster`, `SameServer`, `ConfigMismatch`, `MayEvict`.
+    /// Where those alone leave no quorum, this comes at once, also from a call that waits.
     #[error("no quorum for {resources}: {needed} of {total} nodes are needed; {}", list(failures))]
     #[non_exhaustive]
     NoQuorum {
@@ -43,9 +47,26 @@ pub enum Error {
         failures: Vec<NodeError>,
     },
 
-    /// A program that knows nothing of locks has set the key, and set it without expiry, on so many nodes that nobody can
-    /// get the lock until it is deleted. Nothing is held. Waiting does not help: find out whose key it is, delete it, or lock another
-    /// name (a [`prefix`](crate::Builder::prefix) keeps locks apart from data).
+    /// Too few nodes may vote on new locks: the others have restarted, or are new, and may have forgotten locks that
+    /// are still held. Nothing is held. Held locks are not touched by it. Try again after `ends_in`; brand-new nodes are
+    /// made to vote at once by [`Redlock::bootstrap`](crate::Redlock::bootstrap).
+    #[error(
+        "too few nodes may vote on {resources} for another {ends_in:?}, for the others may have forgotten locks (are they brand-new? `bootstrap` once); {}",
+        list(failures)
+    )]
+    #[non_exhaustive]
+    Quarantined {
+        /// What was asked for.
+        resources: Resources,
+        /// When enough nodes vote again, as far as it is known.
+        ends_in: Duration,
+        /// What each node that did not go along said.
+        failures: Vec<NodeError>,
+    },
+
+    /// A program that knows nothing of locks has set the key, and set it without expiry, on so many nodes that nobody
+    /// can get the lock until it is deleted. Nothing is held. Waiting does not help: find out whose key it is, delete
+    /// it, or lock another name (a [`prefix`](crate::Builder::prefix) keeps locks apart from data).
     #[error(
         "{resources} is a foreign key: without expiry, so nobody can lock it; {}",
         list(failures)
@@ -83,6 +104,16 @@ pub enum Error {
         reason: LostReason,
     },
 
+    /// [`Redlock::bootstrap`](crate::Redlock::bootstrap) has not made the nodes vote. Where one is in use, or some vote already
+    /// (those are not listed): wait, each votes one `max_ttl` after the first client was connected to it. Where one is down,
+    /// misconfigured or has other clients: mend that, and bootstrap again.
+    #[error("not bootstrapped: every node has to be brand-new, and to answer{}", behind(failures))]
+    #[non_exhaustive]
+    NotNew {
+        /// The nodes that are in use or could not be asked. Empty where some, fewer than a quorum, vote already.
+        failures: Vec<NodeError>,
+    },
+
     /// The handle was closed with [`Redlock::close`](crate::Redlock::close): there are no new locks from it.
     #[error("this handle is closed")]
     Closed,
@@ -106,6 +137,10 @@ pub enum Error {
 
 fn list(failures: &[NodeError]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn behind(failures: &[NodeError]) -> String {
+    if failures.is_empty() { String::new() } else { format!("; {}", list(failures)) }
 }
 
 /// How a lock was lost.
@@ -145,7 +180,7 @@ impl NodeError {
         Self { node: Arc::clone(node), failure }
     }
 
-    /// The node, as `host:port/db`.
+    /// The node's name: `host:port/db`, or what [`Builder::node_names`](crate::Builder::node_names) calls it.
     pub fn node(&self) -> &str {
         &self.node
     }
@@ -185,8 +220,24 @@ pub enum NodeErrorKind {
     Refused,
     /// The node refused to do it, and will again until somebody changes its configuration or ours: a wrong password, a right
     /// that is missing, a cluster, a command that it does not know. Where such nodes alone make a quorum impossible,
-    /// nothing is waited for.
+    /// nothing is waited for. Where a right is missing in the middle of a script, what was done before is given back.
     Misconfigured,
+    /// It may have forgotten locks that are still held, so it does not vote on new ones yet. Nothing was sent.
+    Quarantined,
+    /// It has forgotten what it knew, or was told to, after it was asked: what it granted does not count.
+    Forgot,
+    /// It is a replica: what it holds can be lost behind its back. Nothing was sent.
+    Replica,
+    /// It is part of a cluster. Nothing was sent.
+    Cluster,
+    /// Another address of ours leads to the same server, whose vote would count twice. Nothing was sent.
+    SameServer,
+    /// Its other clients have other nodes than we do, or another `max_ttl`: locks would not exclude each other. Nothing was sent.
+    ConfigMismatch,
+    /// It may throw locks away to make room for other keys, and is refused for it. Nothing was sent.
+    MayEvict,
+    /// It holds keys that expire, so it is not brand-new.
+    InUse,
     /// The node's answer does not tell whether the command was carried out: an error in the middle of a script, or
     /// something that is no answer to what was asked.
     Unclear,
@@ -196,6 +247,19 @@ pub enum NodeErrorKind {
     ForeignKey,
     /// The node no longer holds the key of this lock.
     KeyGone,
+    /// The node holds the key, and was about to let it expire too early: its clock ran ahead of ours, or it came back with
+    /// data from before. It has prolonged the key, but its word did not count. Look at that node's clock.
+    ClockRanAhead,
+}
+
+impl NodeErrorKind {
+    /// Whether it stays so until somebody changes the node, or us: nobody waits for that.
+    pub(crate) fn is_final(self) -> bool {
+        use NodeErrorKind::{
+            Cluster, ConfigMismatch, MayEvict, Misconfigured, Replica, SameServer,
+        };
+        matches!(self, Misconfigured | Replica | Cluster | SameServer | ConfigMismatch | MayEvict)
+    }
 }
 
 impl fmt::Display for NodeErrorKind {
@@ -207,10 +271,21 @@ impl fmt::Display for NodeErrorKind {
             Self::Disconnected => "disconnected before it answered",
             Self::Refused => "refused",
             Self::Misconfigured => "refused for good",
+            Self::Quarantined => "in quarantine",
+            Self::Forgot => "forgot what it knew",
+            Self::Replica => "a replica, no node of its own",
+            Self::Cluster => "part of a cluster, no node of its own",
+            Self::SameServer => "the same server as another node",
+            Self::ConfigMismatch => "its other clients have other nodes, or another `max_ttl`",
+            Self::MayEvict => "may evict locks: set `maxmemory-policy noeviction`",
+            Self::InUse => "in use",
             Self::Unclear => "an answer that does not tell what was done",
             Self::HeldByAnother => "held by somebody else",
             Self::ForeignKey => "a key without expiry",
             Self::KeyGone => "the key is gone",
+            Self::ClockRanAhead => {
+                "its key was about to expire too early: look at the clock of that node"
+            }
         })
     }
 }
@@ -219,6 +294,8 @@ impl fmt::Display for NodeErrorKind {
 #[derive(Clone, Debug)]
 pub struct Failure {
     kind: NodeErrorKind,
+    /// Whether something may have been done before, whatever the kind says.
+    is_half_way: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -227,7 +304,17 @@ impl Failure {
         kind: NodeErrorKind,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self { kind, source: Some(Arc::from(source.into())) }
+        Self { source: Some(Arc::from(source.into())), ..Self::from(kind) }
+    }
+
+    /// The same, found out in the middle of a script.
+    pub(crate) fn half_way(self) -> Self {
+        Self { is_half_way: true, ..self }
+    }
+
+    /// The same in other words.
+    pub(crate) fn in_words(self, words: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: Some(Arc::from(words.into())), ..self }
     }
 
     pub(crate) fn kind(&self) -> NodeErrorKind {
@@ -236,8 +323,9 @@ impl Failure {
 
     /// Whether nothing was done: only then is there nothing to give back.
     pub(crate) fn is_not_applied(&self) -> bool {
-        use NodeErrorKind::{Down, Misconfigured, Overloaded, Refused};
-        matches!(self.kind, Down | Overloaded | Refused | Misconfigured)
+        use NodeErrorKind::{Down, Overloaded, Quarantined, Refused};
+        let is_refused = matches!(self.kind, Down | Overloaded | Refused | Quarantined);
+        !self.is_half_way && (is_refused || self.kind.is_final())
     }
 
     /// Whether the node itself said it, on a connection that goes on.
@@ -254,7 +342,7 @@ impl Failure {
 
 impl From<NodeErrorKind> for Failure {
     fn from(kind: NodeErrorKind) -> Self {
-        Self { kind, source: None }
+        Self { kind, is_half_way: false, source: None }
     }
 }
 

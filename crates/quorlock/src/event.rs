@@ -45,6 +45,8 @@ pub enum Event {
         votes: usize,
         /// How many nodes more could have failed: those that had neither failed nor denied by then, less the quorum.
         margin: usize,
+        /// How many round trips it took: one; for a fencing token sometimes two.
+        rounds: usize,
     },
     /// A round was lost to somebody else; what it took is being given back.
     #[non_exhaustive]
@@ -85,6 +87,18 @@ pub enum Event {
         resources: Resources,
         /// The node.
         node: Arc<str>,
+    },
+    /// A node has acknowledged a lease for longer than its key was about to last: its clock ran ahead of ours, or it came
+    /// back with data from before. Its vote in that extend is void. Look at that node's clock: locks that it granted
+    /// may have expired too early.
+    #[non_exhaustive]
+    ClockAnomaly {
+        /// The node.
+        node: Arc<str>,
+        /// What is held.
+        resources: Resources,
+        /// How much of its time is missing, beyond the drift.
+        missing: Duration,
     },
     /// A lease is lost.
     #[non_exhaustive]
@@ -129,6 +143,36 @@ pub enum Event {
     NodeDown {
         /// The node, and why.
         error: NodeError,
+    },
+    /// A node does not vote on new locks for a while: it is new, or has restarted, or its marker is gone, so it may have
+    /// forgotten locks that are still held. Extends, repairs and releases go on.
+    #[non_exhaustive]
+    NodeQuarantined {
+        /// The node.
+        node: Arc<str>,
+        /// When it votes again.
+        ends_in: Duration,
+    },
+    /// A node votes on new locks, and did not before.
+    #[non_exhaustive]
+    NodeVotes {
+        /// The node.
+        node: Arc<str>,
+    },
+    /// A node may not vote on new locks until somebody changes it, or us: a replica, a cluster, a server that is another
+    /// node too, other clients with other nodes, a right that is missing.
+    #[non_exhaustive]
+    NodeRefused {
+        /// The node, and why.
+        error: NodeError,
+    },
+    /// A node's server may throw locks away to make room: set `maxmemory-policy noeviction`, or keep other tenants off.
+    #[non_exhaustive]
+    NodeMayEvict {
+        /// The node.
+        node: Arc<str>,
+        /// Its `maxmemory-policy`.
+        policy: String,
     },
     /// The connection before this one could not be closed on the node's side (no right to `CLIENT KILL` or to
     /// `INFO`), so that commands may still arrive on it: owed releases are sent once more after their TTL.

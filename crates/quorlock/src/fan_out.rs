@@ -13,7 +13,7 @@ use futures::{FutureExt, StreamExt};
 use crate::clock::{Clock, Spawner};
 use crate::event::Audience;
 use crate::node::{Node, NodeSet, Question, Reply};
-use crate::quorum::{Tally, Verdict, quorum};
+use crate::quorum::{Verdict, quorum};
 
 /// All configured nodes, and what every round needs beside them.
 #[derive(Debug)]
@@ -37,10 +37,6 @@ impl Nodes {
         NodeSet::first(self.list.len())
     }
 
-    pub(crate) fn tally(&self) -> Tally {
-        Tally::new(self.list.len())
-    }
-
     /// Puts the question onto the queue of each of `which` before it returns.
     pub(crate) fn ask(self: &Arc<Self>, which: NodeSet, question: Question) -> FanOut {
         let question = Arc::new(question);
@@ -54,11 +50,11 @@ impl Nodes {
         FanOut { nodes: Arc::clone(self), pending }
     }
 
-    /// Waits until a quorum is connected, or every first attempt to connect has ended.
+    /// Waits until so many nodes are connected, or every first attempt to connect has ended.
     ///
     /// Taken before the start of a round, so that connecting does not eat the validity of a short TTL.
-    pub(crate) async fn connect(&self) {
-        if self.list.iter().filter(|node| node.is_up()).count() >= self.quorum() {
+    pub(crate) async fn connect(&self, needed: usize) {
+        if self.list.iter().filter(|node| node.is_up()).count() >= needed {
             return;
         }
         let mut attempts: FuturesUnordered<_> =
@@ -66,7 +62,7 @@ impl Nodes {
         let mut connected = 0;
         while let Some(is_connected) = attempts.next().await {
             connected += usize::from(is_connected);
-            if connected >= self.quorum() {
+            if connected >= needed {
                 return;
             }
         }
@@ -83,6 +79,17 @@ pub(crate) struct FanOut {
 }
 
 impl FanOut {
+    /// Asks one node more: its reply comes among the others.
+    pub(crate) fn also(&mut self, index: usize, question: Question) {
+        let reply = self.nodes.list[index].ask(Arc::new(question));
+        self.pending.push(Answer { index, reply });
+    }
+
+    /// The clock of the nodes that it asks.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.nodes.clock)
+    }
+
     /// The next reply, in the order of arrival; `None` when all have come.
     pub(crate) async fn next(&mut self) -> Option<(usize, Reply)> {
         self.pending.next().await

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 
 use crate::error::{Error, LostReason};
+use crate::fencing::FencingToken;
 use crate::handover::Lease;
 use crate::held::Held;
 use crate::lease::Terms;
@@ -24,8 +25,8 @@ use crate::settings::Settings;
 /// it runs.
 ///
 /// Dropping the guard puts the release onto every node's queue before `drop` returns; so the next
-/// [`try_lock`](crate::Redlock::try_lock) of the same task on the same handle finds the lock free. [`release`](Self::release) does the same
-/// and tells what came of it.
+/// [`try_lock`](crate::Redlock::try_lock) of the same task on the same handle finds the lock free.
+/// [`release`](Self::release) does the same and tells what came of it.
 ///
 /// A process that is paused does not notice while it is paused: a guard is a lease, not a wall.
 #[must_use = "the lock is given back as soon as the guard is dropped"]
@@ -47,15 +48,19 @@ impl Guard {
         self.held.life.resources()
     }
 
+    pub(crate) fn fencing(&self) -> Option<FencingToken> {
+        self.held.terms().fencing.token()
+    }
+
     /// How long the lock is valid from now on if nothing more is heard from the nodes; zero once it is lost.
     pub fn valid_for(&self) -> Duration {
         self.held.life.valid_for()
     }
 
-    /// The deadline of the lock as it stands, on this process's monotonic clock; each extend moves it. It may have
-    /// passed. `None` once the lock is lost.
+    /// The deadline of the lock as it stands, on this process's monotonic clock; each extend moves it, and a machine that
+    /// was suspended brings it closer. It may have passed. `None` once the lock is lost.
     pub fn valid_until(&self) -> Option<Instant> {
-        self.held.life.held_until()
+        self.held.valid_until()
     }
 
     /// Whether the lock is valid now: its deadline is ahead, and its loss has not been told. Reads the clock; asks no node.
@@ -78,7 +83,8 @@ impl Guard {
         Lost(Box::pin(async move { life.ended().await }))
     }
 
-    /// Runs `work` as long as the lock is held; drops it at the notice of loss. What `work` has spawned is not stopped by that.
+    /// Runs `work` as long as the lock is held; drops it at the notice of loss. What `work` has spawned is not stopped
+    /// by that.
     ///
     /// # Errors
     ///
@@ -140,7 +146,8 @@ impl Guard {
     }
 
     /// Lets go of the lock without giving it back: as data, for another process that takes it up with
-    /// [`Redlock::take_up`](crate::Redlock::take_up) before its deadline, or gives it back. Nobody keeps it any more meanwhile.
+    /// [`Redlock::take_up`](crate::Redlock::take_up) before its deadline, or gives it back. Nobody keeps it any more
+    /// meanwhile.
     ///
     /// # Errors
     ///

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use crate::fencing::FencingToken;
 use crate::resources::Resources;
 use crate::token::Token;
 
@@ -10,11 +11,12 @@ use crate::token::Token;
 /// [`Redlock::take_up`](crate::Redlock::take_up), or to give it back with [`Redlock::give_back`](crate::Redlock::give_back).
 /// Made by [`Guard::into_lease`](crate::Guard::into_lease).
 ///
-/// With the feature `serde` it can be written and read. It carries the owner's token: whoever reads it can end the lock, or hold
-/// it. Take it up once: whoever has a second copy and takes that up holds the same lock too, and nobody can tell.
+/// With the feature `serde` it can be written and read. It carries the owner's token: whoever reads it can end the
+/// lock, or hold it. Take it up once: whoever has a second copy and takes that up holds the same lock too, and nobody
+/// can tell.
 ///
-/// What the old process has sent and a node has not yet read may still set a key there after the new one has released it: such a key
-/// lasts for a TTL at most.
+/// What the old process has sent and a node has not yet read may still set a key there after the new one has released
+/// it: such a key lasts for a TTL at most.
 ///
 /// Its deadline travels as wall time, so the clocks of both machines have to agree as far as the deadline is to be believed;
 /// whether the lock is still held is asked of the nodes.
@@ -28,6 +30,8 @@ pub struct Lease {
     pub(crate) lasts: Duration,
     /// The end of its maximum hold time goes along.
     pub(crate) hold_until: Option<SystemTime>,
+    /// Where it has one.
+    pub(crate) fencing: Option<FencingToken>,
 }
 
 impl Lease {
@@ -66,6 +70,7 @@ mod written {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
     use super::Lease;
+    use crate::fencing::FencingToken;
     use crate::resources::Resources;
     use crate::token::Token;
 
@@ -82,6 +87,8 @@ mod written {
         /// Since 1970, as the next.
         until_ms: u64,
         hold_until_ms: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fencing: Option<u64>,
     }
 
     impl Serialize for Lease {
@@ -94,6 +101,7 @@ mod written {
                 lasts_ms: millis(self.lasts),
                 until_ms: since_1970(self.until),
                 hold_until_ms: self.hold_until.map(since_1970),
+                fencing: self.fencing.map(FencingToken::get),
             };
             written.serialize(serializer)
         }
@@ -101,20 +109,26 @@ mod written {
 
     impl<'de> Deserialize<'de> for Lease {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let Written { version, resources, token, ttl_ms, lasts_ms, until_ms, hold_until_ms } =
-                Written::deserialize(deserializer)?;
-            if version != VERSION {
-                return Err(de::Error::custom(format_args!("a lease of version {version}")));
+            let written = Written::deserialize(deserializer)?;
+            if written.version != VERSION {
+                let why = format_args!("a lease of version {}", written.version);
+                return Err(de::Error::custom(why));
             }
-            let token = Token::parse(&token);
-            let token = token.ok_or_else(|| de::Error::custom("a lease without a token"))?;
-            let until = time_of_day(until_ms)?;
-            let hold_until = hold_until_ms.map(time_of_day).transpose()?;
-            let ttl = Duration::from_millis(ttl_ms);
-            let resources = Resources::from(resources);
-            let lasts = Duration::from_millis(lasts_ms);
-            Ok(Self { resources, token, ttl, lasts, until, hold_until })
+            let token = Token::parse(&written.token);
+            Ok(Self {
+                resources: Resources::from(written.resources),
+                token: token.ok_or_else(|| de::Error::custom("a lease without a token"))?,
+                ttl: Duration::from_millis(written.ttl_ms),
+                lasts: Duration::from_millis(written.lasts_ms),
+                until: time_of_day(written.until_ms)?,
+                hold_until: written.hold_until_ms.map(time_of_day).transpose()?,
+                fencing: written.fencing.map(fencing).transpose()?,
+            })
         }
+    }
+
+    fn fencing<E: de::Error>(number: u64) -> Result<FencingToken, E> {
+        FencingToken::new(number).ok_or_else(|| E::custom("a lease with no fencing token's number"))
     }
 
     fn since_1970(instant: SystemTime) -> u64 {
@@ -153,6 +167,7 @@ mod tests {
                 lasts: Duration::from_secs(9),
                 until,
                 hold_until: Some(until),
+                fencing: None,
             }
         }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::audit::Baselines;
 use crate::entropy::Entropy;
 use crate::error::{Error, LostReason};
 use crate::event::Event;
 use crate::fan_out::{FanOut, Nodes};
+use crate::fencing::Fencing;
 use crate::handover::Lease;
 use crate::lease::Terms;
 use crate::lifetime::Lifetime;
@@ -27,6 +29,7 @@ pub(crate) struct Held {
     pub(crate) life: Arc<Lifetime>,
     pub(crate) entropy: Arc<Entropy>,
     footprint: Arc<Mutex<Footprint>>,
+    baselines: Arc<Baselines>,
 }
 
 /// What a release has to cover.
@@ -49,13 +52,17 @@ impl Held {
         let (clock, audience) = (&nodes.clock, &nodes.audience);
         let life = Lifetime::begin(won.until, max_hold, &terms, &won.token, clock, audience);
         let footprint = Footprint { touched: won.touched, ttl: terms.validity.ttl() };
+        let backed = |index| won.granted.contains(index).then_some(won.until);
+        let baselines = Baselines::new((0..nodes.len()).map(backed));
+        let fencing = won.fencing.map_or(Fencing::Off, Fencing::Has);
         Self {
             nodes: Arc::clone(nodes),
-            terms,
+            terms: Terms { fencing, ..terms },
             token: won.token,
             life: Arc::new(life),
             entropy: Arc::clone(entropy),
             footprint: Arc::new(Mutex::new(footprint)),
+            baselines: Arc::new(baselines),
         }
     }
 
@@ -65,6 +72,11 @@ impl Held {
 
     pub(crate) fn now(&self) -> Instant {
         self.nodes.clock.now()
+    }
+
+    /// The deadline as the user's own clock has it, as long as the lease is held.
+    pub(crate) fn valid_until(&self) -> Option<Instant> {
+        self.life.held_until().map(|until| self.nodes.clock.on_std_clock(until))
     }
 
     pub(crate) async fn sleep_until(&self, instant: Instant) {
@@ -98,7 +110,8 @@ impl Held {
         let validity = validity.covering(old_deadline.saturating_duration_since(now));
         let terms = Terms { validity, ..self.terms.clone() };
         self.outlast(validity.ttl());
-        match round::extend(&self.nodes, &terms, &self.token, old_deadline).await {
+        let Self { nodes, token, baselines, .. } = self;
+        match round::extend(nodes, &terms, token, baselines, old_deadline).await {
             Ok(kept) if self.life.extend(kept.until) => {
                 let footprint = Arc::clone(&self.footprint);
                 round::repair(&self.nodes, &terms, &self.token, kept, move |repaired| {
@@ -170,6 +183,7 @@ impl Held {
             ttl: self.terms.validity.ttl(),
             lasts: lock(&self.footprint).ttl,
             until: until.map_or(wall, on_the_wall),
+            fencing: self.terms.fencing.token(),
             hold_until: self.life.hold_end().map(on_the_wall),
         })
     }
@@ -205,7 +219,7 @@ pub(crate) fn no_quorum(
 ) -> Error {
     Error::NoQuorum {
         resources: terms.keys.resources().clone(),
-        needed: nodes.quorum(),
+        needed: terms.fencing.needed(nodes.quorum()),
         total: nodes.len(),
         failures,
     }

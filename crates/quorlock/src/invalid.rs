@@ -25,7 +25,7 @@ pub enum InvalidInput {
         /// What is wrong with it, and what would be right.
         reason: String,
     },
-    /// Two URLs lead to the same database of the same server: its vote would count twice.
+    /// Two URLs lead to the same database of the same server, or two nodes have one name: a vote would count twice.
     #[error("node {node} is given twice: every node needs a server of its own")]
     DuplicateNode {
         /// The node, as `host:port/db`.
@@ -59,11 +59,51 @@ pub enum InvalidInput {
         /// The TTL that was asked for.
         ttl: Duration,
     },
+    /// A TTL above the `max_ttl` of the handle, for which nodes that may have forgotten a lock do not vote.
+    #[error("a TTL of {ttl:?} is above `max_ttl`, which is {max_ttl:?}")]
+    TtlAboveMax {
+        /// The TTL that was asked for.
+        ttl: Duration,
+        /// The longest that is allowed.
+        max_ttl: Duration,
+    },
+    /// A `max_ttl` above 365 days. For so long a node that restarts would not vote: it is no way to say "no limit".
+    #[error(
+        "`max_ttl` is {max_ttl:?}: at most 365 days, for a node that restarts does not vote for so long"
+    )]
+    MaxTtlTooLong {
+        /// The one that was asked for.
+        max_ttl: Duration,
+    },
+    /// A name for a node that is empty, or too long.
+    #[error("`{name}` is no name for a node: 1 to {max} bytes", max = crate::membership::MAX_NODE_NAME_BYTES)]
+    NodeName {
+        /// The name.
+        name: String,
+    },
+    /// Not as many names as nodes.
+    #[error("{names} names for {nodes} nodes: give one for each, in the order of the URLs")]
+    NodeNames {
+        /// How many names were given.
+        names: usize,
+        /// How many nodes there are.
+        nodes: usize,
+    },
     /// A drift factor outside of `0.0..1.0`.
     #[error("a drift factor of {factor} is not in 0.0..1.0")]
     DriftFactor {
         /// The factor that was asked for.
         factor: f64,
+    },
+    /// Fewer nodes than a quorum are to certify fencing tokens, or more than there are.
+    #[error(
+        "{certify_on} of {nodes} nodes cannot certify fencing tokens: from a quorum of them to all"
+    )]
+    CertifyOn {
+        /// How many were asked for.
+        certify_on: usize,
+        /// How many nodes there are.
+        nodes: usize,
     },
     /// A limit of zero, which nothing could keep.
     #[error("`{setting}` is zero: give it a time")]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::LostReason;
+use crate::fencing::Fencing;
 use crate::resources::Keys;
 use crate::validity::Validity;
 
@@ -11,6 +12,7 @@ use crate::validity::Validity;
 pub(crate) struct Terms {
     pub(crate) keys: Keys,
     pub(crate) validity: Validity,
+    pub(crate) fencing: Fencing,
     pub(crate) time_limit: Duration,
 }
 

@@ -15,10 +15,17 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # New nodes
+//!
+//! A node that may have forgotten locks (new, restarted, flushed) does not vote on new ones for one [`Builder::max_ttl`] (60 s)
+//! from when a client was first connected to it: until then `lock` fails with [`Error::Quarantined`]. Say once that nodes are
+//! brand-new, with [`Redlock::bootstrap`]; never at every start of a program.
+//!
 //! # What is promised
 //!
-//! At most one valid lease per resource at a time, if the nodes do not forget and no clock runs off (G1). Dead, frozen or
-//! slow minority nodes cost no waiting (G3). Whatever does not end in a [`Guard`] leaves no key behind (G4). A guard says
+//! At most one valid lease per resource at a time, if the nodes do not forget and no clock runs off (G1). A [`Fenced`] lock
+//! has a token that is larger for every later holder, whatever the clocks do (G2). Dead, frozen or slow minority nodes cost
+//! no waiting (G3). Whatever does not end in a [`Guard`] leaves no key behind (G4). A guard says
 //! that it is lost before its validity ends (G5). Nobody else's key is touched (G6). Every round, wait and queue is bounded
 //! (G7). Each failure says what happened on each node (G8). `docs/safety.md` in the repository has them in full, with
 //! what is not promised: above all, a paused process does not notice that it is paused.
@@ -26,17 +33,20 @@
 //! # Features
 //!
 //! - `metrics`: [`MetricsObserver`], which counts and times every event.
-//! - `tls`: `rediss://` nodes, verified against the system's certificates.
+//! - `tls`: `rediss://` nodes, verified against the system's certificates or `Builder::tls_roots`.
 //! - `serde`: a [`Lease`] can be written and read.
 //! - `tracing`: [`TracingObserver`], which reports every event.
 
 mod attempt;
+mod audit;
 mod builder;
 mod clock;
 mod entropy;
 mod error;
 mod event;
 mod fan_out;
+mod fenced;
+mod fencing;
 mod guard;
 mod handover;
 mod held;
@@ -44,6 +54,7 @@ mod invalid;
 mod keeper;
 mod lease;
 mod lifetime;
+mod membership;
 mod node;
 mod observe;
 mod quorum;
@@ -58,8 +69,11 @@ mod script;
 #[cfg(test)]
 mod scripted;
 mod settings;
+mod standing;
+mod suspended;
 mod sync;
 mod token;
+mod upkeep;
 mod validity;
 mod wait;
 
@@ -71,6 +85,8 @@ pub use crate::{
     builder::Builder,
     error::{Error, LostReason, NodeError, NodeErrorKind},
     event::{Event, Observer},
+    fenced::Fenced,
+    fencing::FencingToken,
     guard::{Guard, Lost},
     handover::Lease,
     invalid::InvalidInput,
@@ -79,6 +95,7 @@ pub use crate::{
     request::{LockRequest, TryLockRequest},
     resources::Resources,
     retry::Retry,
+    standing::Standing,
 };
 
 /// The example of the README, compiled.
@@ -91,8 +108,11 @@ mod readme {}
 pub mod seam {
     pub use crate::clock::{Clock, Spawner};
     pub use crate::error::Failure;
-    pub use crate::node::{Node, Question, Reply, Verb};
+    pub use crate::membership::MARKERS;
+    pub use crate::node::{Acted, Fence, Mode, Node, Question, Reply, Verb};
     pub use crate::redis_node::{Abort, Connector, Server, Wire};
+    pub use crate::script::text;
+    pub use crate::standing::quarantined;
 
     /// What comes from outside, read as the library reads it: for fuzzing.
     pub mod fuzz {

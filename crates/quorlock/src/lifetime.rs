@@ -105,17 +105,23 @@ impl Lifetime {
         self.change(|state| state.extend(self.clock.now(), until))
     }
 
-    /// Ends a lease that is still held as lost.
+    /// Ends a lease that is still held as lost; one that has run out before is told so.
     pub(crate) fn lose(&self, reason: LostReason) {
+        self.run_out();
         self.lose_if(reason, |_| true);
     }
 
-    /// Ends the lease for good. Says how it stood: `Err` if it was lost before, or had run out.
-    pub(crate) fn release(&self) -> Result<(), LostReason> {
+    /// Ends the lease if its deadline has passed.
+    fn run_out(&self) {
         let now = self.clock.now();
         if let Some(until) = self.held_until() {
             self.lose_if(self.reason_to_end_at(until), |until| until <= now);
         }
+    }
+
+    /// Ends the lease for good. Says how it stood: `Err` if it was lost before, or had run out.
+    pub(crate) fn release(&self) -> Result<(), LostReason> {
+        self.run_out();
         self.change(|state| state.end(LeaseState::Released));
         self.token.retire();
         match *lock(&self.state) {

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 
 use crate::error::{Failure, NodeErrorKind};
 use crate::resources::Keys;
+use crate::standing::Standing;
 use crate::token::Token;
 
 /// As many as a [`NodeSet`] can name.
@@ -18,6 +19,8 @@ pub(crate) const MAX_NODES: usize = 64;
 pub enum Verb {
     /// Set every key, or none: `SET key token NX PX ttl`, for several keys a script.
     Acquire,
+    /// Raise the fence counters of an attempt, where nobody else has counted since.
+    Certify,
     /// Prolong every key that holds the token, or none; never shorten one.
     Extend,
     /// Set again what the node has lost of a lease that a quorum is proven to hold.
@@ -35,6 +38,22 @@ impl Verb {
     }
 }
 
+/// What is to become of the fence counters beside the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// With an acquire: count the holder, at least as this.
+    Count(u64),
+    /// With a certify: raise them to `to`, if they stand at what was granted.
+    Raise {
+        /// What the node counted the attempt as.
+        granted: u64,
+        /// The fencing token.
+        to: u64,
+    },
+    /// With whatever else is done for a fenced lease: at least to its fencing token.
+    Lift(u64),
+}
+
 /// One question of a round, the same for all nodes.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -42,6 +61,7 @@ pub struct Question {
     pub(crate) keys: Keys,
     pub(crate) token: Arc<Token>,
     pub(crate) ttl: Duration,
+    pub(crate) fence: Option<Fence>,
     pub(crate) time_limit: Duration,
 }
 
@@ -66,6 +86,11 @@ impl Question {
         self.ttl
     }
 
+    /// What is to become of the fence counters, where it is about a fenced lease.
+    pub fn fence(&self) -> Option<Fence> {
+        self.fence
+    }
+
     /// How long the answer may take: a node that is silent for twice as long is given up.
     pub fn time_limit(&self) -> Duration {
         self.time_limit
@@ -84,12 +109,17 @@ impl Question {
 /// What a node answered.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// To an acquire or a repair: every key holds the token.
+    /// To an acquire or a repair: every key holds the token. To a certify: and every counter stands at the fencing token.
     Granted,
-    /// To an acquire or a repair: somebody else's key is there.
+    /// To an acquire with fencing: every key holds the token, and the holder is counted as this.
+    Counted(u64),
+    /// To an acquire or a repair: somebody else's key is there. To a certify: it was, or is.
     Denied,
-    /// To an extend: every key holds the token, and lives for at least the TTL.
-    Kept,
+    /// To an extend: every key holds the token, and lives for at least the TTL now.
+    Kept {
+        /// The least that was left of a key before that.
+        found: Duration,
+    },
     /// To an extend: a key is gone, and none is somebody else's.
     Missing,
     /// To an extend: a key holds something else.
@@ -114,7 +144,9 @@ impl Reply {
             Self::Failed(failure) => failure,
             Self::Denied | Self::HeldByAnother => NodeErrorKind::HeldByAnother.into(),
             Self::Missing => NodeErrorKind::KeyGone.into(),
-            Self::Granted | Self::Kept | Self::Released { .. } => NodeErrorKind::Unclear.into(),
+            Self::Granted | Self::Counted(_) | Self::Kept { .. } | Self::Released { .. } => {
+                NodeErrorKind::Unclear.into()
+            }
         }
     }
 }
@@ -136,11 +168,40 @@ pub trait Node: fmt::Debug + Send + Sync {
     /// Resolves once the first attempt to connect has ended, and says whether the node is connected then.
     fn connected(&self) -> BoxFuture<'static, bool>;
 
+    /// Whether it may vote on new locks.
+    fn standing(&self) -> Standing {
+        Standing::Voting
+    }
+
+    /// Makes it vote at once, if it is brand-new; once it is connected.
+    fn bootstrap(&self, mode: Mode) -> BoxFuture<'static, Result<Acted, Failure>> {
+        let _ = mode;
+        Box::pin(std::future::ready(Ok(Acted::Before)))
+    }
+
     /// How many releases the node has not confirmed, whose keys may still be there.
     fn owed(&self) -> usize;
 
     /// Resolves when that is none.
     fn drained(&self) -> BoxFuture<'static, ()>;
+}
+
+/// Whether something is done to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is only said what would come of it.
+    Look,
+    /// It is done.
+    Act,
+}
+
+/// What comes of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acted {
+    /// It was done, or would be.
+    Done,
+    /// It was so before, and nothing was changed.
+    Before,
 }
 
 /// A set of nodes by their place in the list.

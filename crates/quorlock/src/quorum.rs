@@ -31,14 +31,21 @@ pub(crate) const fn quorum(nodes: usize) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tally {
     nodes: usize,
+    needed: usize,
     granted: usize,
     denied: usize,
     failed: usize,
 }
 
 impl Tally {
-    pub(crate) fn new(nodes: usize) -> Self {
-        Self { nodes, granted: 0, denied: 0, failed: 0 }
+    /// Won by no less than `needed` votes of `nodes`: a quorum or more.
+    pub(crate) fn new(needed: usize, nodes: usize) -> Self {
+        Self { nodes, needed, granted: 0, denied: 0, failed: 0 }
+    }
+
+    /// A grant does not count any more: that node is asked again.
+    pub(crate) fn take_back_grant(&mut self) {
+        self.granted = self.granted.saturating_sub(1);
     }
 
     pub(crate) fn record(&mut self, vote: Vote) {
@@ -54,13 +61,18 @@ impl Tally {
         self.failed = self.nodes - self.granted - self.denied;
     }
 
+    /// How many votes win.
+    pub(crate) fn needed(&self) -> usize {
+        self.needed
+    }
+
     pub(crate) fn granted(&self) -> usize {
         self.granted
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
-        let spare = self.nodes - quorum(self.nodes);
-        if self.granted >= quorum(self.nodes) {
+        let spare = self.nodes - self.needed;
+        if self.granted >= self.needed {
             Verdict::Won
         } else if self.failed > spare {
             Verdict::NoQuorum
@@ -69,6 +81,11 @@ impl Tally {
         } else {
             Verdict::Pending
         }
+    }
+
+    /// More nodes answered "no" than what is needed can spare.
+    pub(crate) fn is_denied_for_good(&self) -> bool {
+        self.denied > self.nodes - self.needed
     }
 
     /// More nodes answered "no" than a quorum can spare: the grants are proven to be a minority.
@@ -119,7 +136,7 @@ mod tests {
     fn every_ballot_of_one_to_six_nodes_is_decided_as_soon_as_it_can_be_and_no_sooner() {
         for nodes in 1..=6 {
             for ballot in every_ballot(nodes) {
-                let mut tally = Tally::new(nodes as usize);
+                let mut tally = Tally::new(quorum(nodes as usize), nodes as usize);
                 ballot.iter().flatten().for_each(|vote| tally.record(*vote));
                 assert_eq!(tally.verdict(), expected(&ballot), "{ballot:?}");
             }
@@ -129,7 +146,7 @@ mod tests {
     #[test]
     fn what_is_still_out_when_a_ballot_is_closed_counts_as_failed() {
         for ballot in every_ballot(5) {
-            let mut tally = Tally::new(5);
+            let mut tally = Tally::new(3, 5);
             ballot.iter().flatten().for_each(|vote| tally.record(*vote));
             tally.close();
             let closed: Vec<_> = ballot.iter().map(|vote| vote.or(Some(Vote::Failed))).collect();
@@ -146,8 +163,24 @@ mod tests {
     }
 
     #[test]
+    fn more_votes_than_a_quorum_can_be_asked_for() {
+        let mut tally = Tally::new(4, 5);
+        (0..3).for_each(|_| tally.record(Vote::Granted));
+        assert_eq!(tally.verdict(), Verdict::Pending);
+        let mut lost = tally;
+        lost.record(Vote::Denied);
+        assert_eq!(lost.verdict(), Verdict::Pending, "one can be spared");
+        lost.record(Vote::Failed);
+        assert_eq!(lost.verdict(), Verdict::Denied);
+        tally.record(Vote::Granted);
+        assert_eq!(tally.verdict(), Verdict::Won);
+        tally.take_back_grant();
+        assert_eq!(tally.verdict(), Verdict::Pending, "that node is asked again");
+    }
+
+    #[test]
     fn half_of_an_even_number_is_no_quorum() {
-        let mut tally = Tally::new(4);
+        let mut tally = Tally::new(3, 4);
         tally.record(Vote::Granted);
         tally.record(Vote::Granted);
         assert_eq!(tally.verdict(), Verdict::Pending);

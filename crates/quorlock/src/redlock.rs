@@ -9,11 +9,13 @@ use futures::future::join_all;
 use crate::attempt::Core;
 use crate::builder::Builder;
 use crate::error::Error;
+use crate::fenced::{Fenceable, Fenced};
 use crate::guard::Guard;
 use crate::handover::Lease;
 use crate::report::ReleaseReport;
 use crate::request::{LockRequest, TryLockRequest};
 use crate::resources::Resources;
+use crate::standing::Standing;
 use crate::validity::later;
 
 /// Locks on a quorum of independent Redis nodes.
@@ -63,11 +65,13 @@ impl Redlock {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] before anything is sent. [`Error::Held`] when
-    /// [`wait_for`](LockRequest::wait_for) is over and somebody else held it last. [`Error::NoQuorum`] when too few nodes
-    /// could be reached until the limit, [`Error::TooLate`] when they answered too slowly for the TTL; what was taken is
-    /// given back in the background on every node that was or may have been asked. [`Error::Closed`] after
-    /// [`close`](Self::close).
+    /// [`Error::InvalidInput`] before anything is sent. [`Error::Held`] when [`wait_for`](LockRequest::wait_for) is over
+    /// and somebody else held it last. [`Error::ForeignKey`] at once when what stands in the way is a key without an
+    /// expiry, which is no lock. [`Error::NoQuorum`] when too few nodes could be reached until the limit, at once when so
+    /// many of them are misconfigured that waiting cannot help; [`Error::TooLate`] when they answered too slowly for the
+    /// TTL. What was taken is given back in the background on every node that was or may have been asked.
+    /// [`Error::Quarantined`] at once when nodes that may have forgotten locks leave no quorum for longer than the wait
+    /// would last. [`Error::Closed`] after [`close`](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -89,8 +93,10 @@ impl Redlock {
         LockRequest::new(&self.core, resources.into())
     }
 
-    /// Asks once, in one round: `None` where somebody else holds the lock, or competes for it at this moment. The first
-    /// call on a handle connects to the nodes before, for at most two seconds.
+    /// Asks once: `None` where somebody else holds the lock, or competes for it at this moment.
+    ///
+    /// A yes takes one round trip. After a no, a second one tells a lock from a [foreign key](Error::ForeignKey), within
+    /// the time limit. In the first two seconds of a handle, calls wait for its nodes to connect, no longer than these.
     ///
     /// # Errors
     ///
@@ -113,15 +119,16 @@ impl Redlock {
         TryLockRequest::new(&self.core, resources.into())
     }
 
-    /// Takes up a lock that another process let go of with [`Guard::into_lease`](crate::Guard::into_lease): it is held when a
-    /// quorum of nodes has extended it before its deadline, and kept from then on. This handle needs the same nodes and
-    /// the same prefix.
+    /// Takes up a lock that another process let go of with [`Guard::into_lease`](crate::Guard::into_lease): it is held
+    /// when a quorum of nodes has extended it before its deadline, and kept from then on. This handle needs the same nodes
+    /// and the same prefix.
     ///
     /// # Errors
     ///
-    /// [`Error::Lost`] if it is over, or a majority of the nodes does not hold it any more: what is left of it is deleted. [`Error::NoQuorum`] if too few
-    /// nodes could be reached: the lease is as it was, and can be taken up until its deadline. [`Error::InvalidInput`] if
-    /// its names or its TTL cannot be used with this handle. [`Error::Closed`] after [`close`](Self::close).
+    /// [`Error::Lost`] if it is over, or a majority of the nodes does not hold it any more: what is left of it is
+    /// deleted. [`Error::NoQuorum`] if too few nodes could be reached: the lease is as it was, and can be taken up until
+    /// its deadline. [`Error::InvalidInput`] if its names or its TTL cannot be used with this handle. [`Error::Closed`]
+    /// after [`close`](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -140,23 +147,82 @@ impl Redlock {
         self.core.take_up(lease).await
     }
 
-    /// Gives back a lock that another process let go of with [`Guard::into_lease`](crate::Guard::into_lease), also when it
-    /// is over: what is left of it is deleted.
+    /// Gives back a lock that another process let go of with [`Guard::into_lease`](crate::Guard::into_lease), also when
+    /// it is over: what is left of it is deleted.
     ///
     /// # Errors
     ///
-    /// [`Error::NoQuorum`] if too few nodes answered: they are owed the release, else it expires. [`Error::InvalidInput`]
-    /// and [`Error::Closed`] as [`take_up`](Self::take_up).
+    /// [`Error::NoQuorum`] if too few nodes answered: they are owed the release, else it expires.
+    /// [`Error::InvalidInput`] and [`Error::Closed`] as [`take_up`](Self::take_up).
     ///
     /// # Cancel safety
     ///
-    /// Once the nodes are connected the release is on every node's queue; dropped after that it goes on in the background.
+    /// Once the nodes are connected the release is on every node's queue; dropped after that it goes on in the
+    /// background.
     pub async fn give_back(&self, lease: &Lease) -> Result<ReleaseReport, Error> {
         self.core.give_back(lease).await
     }
 
+    /// This handle, but each of its locks has a fencing token: for services whose store asks for one with every write. What
+    /// it dereferences to is the handle without.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), quorlock::Error> {
+    /// use quorlock::{Fenced, Redlock};
+    ///
+    /// let redlock: Fenced<Redlock> =
+    ///     Redlock::builder(["redis://10.0.0.1", "redis://10.0.0.2", "redis://10.0.0.3"]).build()?.fenced();
+    /// let guard = redlock.lock("invoice:42").await?;
+    /// println!("write with {}", guard.fencing_token());
+    /// # Ok(()) }
+    /// ```
+    pub fn fenced(self) -> Fenced<Self> {
+        Fenced { plain: self, token: () }
+    }
+
+    /// What each node is to this handle at this moment, in the order of the URLs, with its name. Asks nobody: nodes are
+    /// connected by the first lock, `take_up`, `give_back` or `bootstrap`, and before that all are `Connecting`.
+    pub fn nodes(&self) -> Vec<(String, Standing)> {
+        let nodes = self.core.nodes.list.iter();
+        nodes.map(|node| (node.name().to_string(), node.standing())).collect()
+    }
+
+    /// Makes brand-new nodes vote at once: once, when they are set up, before anybody locks.
+    ///
+    /// A node that nobody has seen before may have forgotten locks, so it does not vote for one
+    /// [`max_ttl`](Builder::max_ttl). That nodes are new only somebody outside can know: it is you who says so here. **Not for
+    /// every start of a program**: after a power failure it would say that nodes are new which have just forgotten everything.
+    ///
+    /// Needs every node. Refused where a node holds any key with an expiry in its database, as a lock has. Where a quorum
+    /// votes already it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotNew`] with the nodes that are in use or could not be asked; with none where some, fewer than a quorum,
+    /// vote already: nothing was changed, or, where a node
+    /// was lost in the middle, too few nodes vote yet. [`Error::Closed`] after [`close`](Self::close).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half way, some nodes may vote and others not.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), quorlock::Error> {
+    /// let redlock = quorlock::Redlock::builder(["redis://10.0.0.1", "redis://10.0.0.2", "redis://10.0.0.3"]).build()?;
+    /// redlock.bootstrap().await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn bootstrap(&self) -> Result<(), Error> {
+        self.core.bootstrap().await
+    }
+
     /// Closes the handle and all its clones, and waits until every release that is under way or owed to a node has been
-    /// confirmed, or its keys have expired, for `limit` at most. Call it before the runtime ends, or releases of dropped guards may not go out.
+    /// confirmed, or its keys have expired, for `limit` at most. Call it before the runtime ends, or releases of dropped
+    /// guards may not go out.
     ///
     /// Guards that are still held stay valid and are kept, and a lock that was being asked for at this moment may still be
     /// had; their releases are not waited for.
@@ -179,5 +245,35 @@ impl Redlock {
         }
         let owing = nodes.list.iter().filter(|node| node.owed() > 0);
         Err(Error::Undrained { nodes: owing.map(|node| node.name().to_string()).collect() })
+    }
+}
+
+impl Fenceable for Redlock {
+    type Token = ();
+}
+
+impl Fenced<Redlock> {
+    /// [`Redlock::lock`], with a fencing token.
+    pub fn lock(&self, resources: impl Into<Resources>) -> Fenced<LockRequest> {
+        self.plain.lock(resources).fenced()
+    }
+
+    /// [`Redlock::try_lock`], with a fencing token.
+    pub fn try_lock(&self, resources: impl Into<Resources>) -> Fenced<TryLockRequest> {
+        self.plain.try_lock(resources).fenced()
+    }
+
+    /// [`Redlock::take_up`]; the fencing token stays the same.
+    ///
+    /// # Errors
+    ///
+    /// Its errors.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of the same.
+    pub async fn take_up(&self, lease: &Fenced<Lease>) -> Result<Fenced<Guard>, Error> {
+        let plain = self.plain.take_up(&lease.plain).await?;
+        Ok(Fenced { plain, token: lease.token })
     }
 }

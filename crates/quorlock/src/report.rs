@@ -34,7 +34,7 @@ impl ReleaseReport {
         Self { nodes }
     }
 
-    /// Every configured node (`host:port/db`), in the order in which they were given, and what it did.
+    /// Every configured node by its name, in the order in which they were given, and what it did.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = (&str, &NodeRelease)> {
         self.nodes.iter().map(|(node, release)| (&**node, release))
     }

@@ -7,6 +7,8 @@ use futures::future::BoxFuture;
 
 use crate::attempt::{Core, Wish};
 use crate::error::Error;
+use crate::fenced::{Fenceable, Fenced};
+use crate::fencing::Fencing;
 use crate::guard::Guard;
 use crate::invalid::InvalidInput;
 use crate::keeper::Keeping;
@@ -35,6 +37,13 @@ impl Wanted {
         }
     }
 
+    /// The same with fencing.
+    fn check_fenced(self) -> Result<(Arc<Core>, Wish), InvalidInput> {
+        let (core, mut wish) = self.check()?;
+        wish.terms.fencing = Fencing::Wanted { certify_on: core.certify_on() };
+        Ok((core, wish))
+    }
+
     fn check(self) -> Result<(Arc<Core>, Wish), InvalidInput> {
         if self.max_hold.is_some_and(|max| max.is_zero()) {
             return Err(InvalidInput::ZeroLimit { setting: "max_hold" });
@@ -45,13 +54,13 @@ impl Wanted {
     }
 }
 
-macro_rules! settings_of_both {
+macro_rules! settings_of_all {
     () => {
         /// How long the lock lasts on nodes that hear nothing more of its holder; whole milliseconds. Defaults to the
         /// handle's.
         #[must_use = "a request does nothing until it is awaited"]
         pub fn ttl(mut self, ttl: Duration) -> Self {
-            self.0.ttl = Some(ttl);
+            self.wanted().ttl = Some(ttl);
             self
         }
 
@@ -59,14 +68,27 @@ macro_rules! settings_of_both {
         /// never ends. Told as lost like any other end. Defaults to no limit; zero is refused.
         #[must_use = "a request does nothing until it is awaited"]
         pub fn max_hold(mut self, max_hold: Duration) -> Self {
-            self.0.max_hold = Some(max_hold);
+            self.wanted().max_hold = Some(max_hold);
             self
         }
 
         /// Leaves extending to the caller: the lock is lost after one TTL unless [`Guard::extend`] is called.
         #[must_use = "a request does nothing until it is awaited"]
         pub fn without_keeper(mut self) -> Self {
-            self.0.keeping = Keeping::OneTtl;
+            self.wanted().keeping = Keeping::OneTtl;
+            self
+        }
+    };
+}
+
+macro_rules! settings_of_waiting {
+    () => {
+        /// How long to wait, whether the lock is held by somebody else or too few nodes can be reached. The nodes have
+        /// their full time limit to answer once, and to be connected before, so that is the least. Zero asks once. Defaults
+        /// to no limit while it is held, and to ten seconds without a quorum.
+        #[must_use = "a request does nothing until it is awaited"]
+        pub fn wait_for(mut self, limit: Duration) -> Self {
+            self.wanted().wait_for = Some(limit);
             self
         }
     };
@@ -82,14 +104,17 @@ impl LockRequest {
         Self(Wanted::new(core, resources))
     }
 
-    settings_of_both!();
+    fn wanted(&mut self) -> &mut Wanted {
+        &mut self.0
+    }
 
-    /// How long to wait, whether the lock is held by somebody else or too few nodes can be reached. The nodes have their
-    /// full time limit to answer once, and to be connected before, so that is the least. Zero asks once. Defaults to no limit while it is held, and to ten seconds without a quorum.
-    #[must_use = "a request does nothing until it is awaited"]
-    pub fn wait_for(mut self, limit: Duration) -> Self {
-        self.0.wait_for = Some(limit);
-        self
+    settings_of_all!();
+
+    settings_of_waiting!();
+
+    /// With a fencing token. Defaults to none, unless the handle [is fenced](crate::Redlock::fenced).
+    pub fn fenced(self) -> Fenced<Self> {
+        Fenced { plain: self, token: () }
     }
 }
 
@@ -115,7 +140,16 @@ impl TryLockRequest {
         Self(Wanted::new(core, resources))
     }
 
-    settings_of_both!();
+    fn wanted(&mut self) -> &mut Wanted {
+        &mut self.0
+    }
+
+    settings_of_all!();
+
+    /// With a fencing token. Defaults to none, unless the handle [is fenced](crate::Redlock::fenced).
+    pub fn fenced(self) -> Fenced<Self> {
+        Fenced { plain: self, token: () }
+    }
 }
 
 impl IntoFuture for TryLockRequest {
@@ -126,6 +160,59 @@ impl IntoFuture for TryLockRequest {
         Box::pin(async move {
             let (core, wish) = self.0.check()?;
             core.try_lock(&wish).await
+        })
+    }
+}
+
+impl Fenceable for LockRequest {
+    type Token = ();
+}
+
+impl Fenceable for TryLockRequest {
+    type Token = ();
+}
+
+impl Fenced<LockRequest> {
+    fn wanted(&mut self) -> &mut Wanted {
+        &mut self.plain.0
+    }
+
+    settings_of_all!();
+
+    settings_of_waiting!();
+}
+
+impl Fenced<TryLockRequest> {
+    fn wanted(&mut self) -> &mut Wanted {
+        &mut self.plain.0
+    }
+
+    settings_of_all!();
+}
+
+impl IntoFuture for Fenced<LockRequest> {
+    type Output = Result<Fenced<Guard>, Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (core, wish) = self.plain.0.check_fenced()?;
+            core.fenced(&wish, core.lock(&wish).await?)
+        })
+    }
+}
+
+impl IntoFuture for Fenced<TryLockRequest> {
+    type Output = Result<Option<Fenced<Guard>>, Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (core, wish) = self.plain.0.check_fenced()?;
+            match core.try_lock(&wish).await? {
+                Some(guard) => core.fenced(&wish, guard).map(Some),
+                None => Ok(None),
+            }
         })
     }
 }

@@ -5,15 +5,25 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::audit::Baselines;
 use crate::error::{Failure, NodeError, NodeErrorKind};
 use crate::event::Event;
 use crate::fan_out::{FanOut, Nodes};
+use crate::fencing::{self, Counters, Fencing, FencingToken};
 use crate::lease::Terms;
-use crate::node::{NodeSet, Question, Reply, Verb};
-use crate::quorum::{Tally, Verdict, Vote};
+use crate::node::{Fence, NodeSet, Question, Reply, Verb};
+use crate::quorum::Verdict;
 use crate::report::{NodeRelease, ReleaseReport};
 use crate::token::Token;
 use crate::validity::later;
+
+mod audit;
+mod ballot;
+mod certify;
+
+use audit::Audit;
+use ballot::Ballot;
+use certify::Raising;
 
 /// A round that was won: from here on somebody must give it back.
 #[derive(Debug)]
@@ -22,10 +32,16 @@ pub(crate) struct Won {
     pub(crate) until: Instant,
     /// The nodes that hold the key or may hold it.
     pub(crate) touched: NodeSet,
+    /// The nodes that had granted by the verdict.
+    pub(crate) granted: NodeSet,
     pub(crate) took: Duration,
     pub(crate) votes: usize,
     /// How many nodes more could have failed by the verdict.
     pub(crate) margin: usize,
+    /// Where it was asked for.
+    pub(crate) fencing: Option<FencingToken>,
+    /// How many round trips it took: a fencing token takes a second one where the nodes have counted differently.
+    pub(crate) rounds: usize,
 }
 
 /// Why a round was not won.
@@ -55,13 +71,20 @@ pub(crate) async fn acquire(
     let start = nodes.clock.now();
     let deadline = terms.validity.deadline(start);
     let mut undo = Undo::arm(nodes, terms, &token);
-    let mut asked = nodes.ask(nodes.all(), question(Verb::Acquire, terms, &token));
-    let mut ballot = Ballot::new(nodes);
+    let fence = fence_of_acquire(nodes, terms);
+    let asking = Question { fence, ..question(Verb::Acquire, terms, &token) };
+    let mut asked = nodes.ask(nodes.all(), asking);
+    let mut ballot = Ballot::needing(terms.fencing.needed(nodes.quorum()), nodes);
+    let mut counters = Counters::default();
     let end = later(start, terms.time_limit).min(deadline);
     asked
         .until(end, |index, reply| {
             let failure = match reply {
-                Reply::Granted => None,
+                Reply::Granted if fence.is_none() => None,
+                Reply::Counted(counter) if fence.is_some() => {
+                    counters.note(index, counter);
+                    None
+                }
                 other => Some(other.into_failure()),
             };
             if failure.as_ref().is_some_and(Failure::is_not_applied) {
@@ -70,6 +93,8 @@ pub(crate) async fn acquire(
             ballot.record(index, failure)
         })
         .await;
+    let raising = Raising { terms, token: &token, counters: &counters };
+    let rounds = raising.certify(&mut asked, &mut ballot, deadline).await;
     let is_decided = ballot.tally.verdict() != Verdict::Pending;
     let verdict = ballot.close();
     // Step 3: the clock is read again after the majority, so that a stall in between cannot make a dead lease.
@@ -79,7 +104,9 @@ pub(crate) async fn acquire(
         Verdict::Won if now < deadline => {
             let touched = undo.disarm();
             let (votes, margin) = (ballot.tally.granted(), ballot.margin(nodes));
-            Ok(Won { token, until: deadline, touched, took, votes, margin })
+            let fencing = counters.highest();
+            let (until, granted) = (deadline, ballot.granted());
+            Ok(Won { token, until, touched, granted, took, votes, margin, fencing, rounds })
         }
         Verdict::Won => Err(Missed::TooLate { took }),
         Verdict::Denied => {
@@ -119,11 +146,11 @@ impl<'a> Undo<'a> {
 }
 
 impl Missed {
-    /// Whether nodes that refuse for good alone make a quorum impossible.
-    pub(crate) fn is_final(&self, nodes: &Nodes) -> bool {
+    /// Whether nodes that refuse for good alone leave fewer than are needed.
+    pub(crate) fn is_final(&self, needed: usize, nodes: &Nodes) -> bool {
         let Self::NoQuorum(failures) = self else { return false };
-        let refuse = failures.iter().filter(|error| error.kind() == NodeErrorKind::Misconfigured);
-        nodes.len() - refuse.count() < nodes.quorum()
+        let refuse = failures.iter().filter(|error| error.kind().is_final());
+        nodes.len() - refuse.count() < needed
     }
 }
 
@@ -145,17 +172,18 @@ fn undo(nodes: &Arc<Nodes>, terms: &Terms, token: &Arc<Token>, which: NodeSet) -
 /// what they say when an attempt is given back.
 pub(crate) async fn foreign(
     nodes: &Nodes,
+    needed: usize,
     mut undone: FanOut,
     end: Instant,
 ) -> Option<Vec<NodeError>> {
-    let mut ballot = Ballot::new(nodes);
+    let mut ballot = Ballot::needing(needed, nodes);
     undone
         .until(end, |index, reply| {
             let is_foreign = matches!(reply, Reply::Released { foreign: 1.., .. });
             ballot.record(index, is_foreign.then(|| NodeErrorKind::ForeignKey.into()))
         })
         .await;
-    ballot.tally.is_majority_gone().then(|| ballot.errors(nodes))
+    ballot.tally.is_denied_for_good().then(|| ballot.errors(nodes))
 }
 
 /// An extend that a quorum has kept, to be counted only if the lease is still held.
@@ -164,6 +192,7 @@ pub(crate) struct Kept {
     pub(crate) until: Instant,
     missing: NodeSet,
     asked: FanOut,
+    audit: Box<Audit>,
 }
 
 /// Why an extend came to nothing. The lease itself is unharmed, but for the first.
@@ -175,13 +204,17 @@ pub(crate) enum NotKept {
 }
 
 /// Asks every node to prolong the lease, until `old_deadline` at the latest: an answer after it revives nothing (G6).
+///
+/// A node whose clock ran off, by the `baselines`, does not count.
 pub(crate) async fn extend(
     nodes: &Arc<Nodes>,
     terms: &Terms,
     token: &Arc<Token>,
+    baselines: &Arc<Baselines>,
     old_deadline: Instant,
 ) -> Result<Kept, NotKept> {
     let start = nodes.clock.now();
+    let audit = Audit::begin(baselines, start);
     let mut asked = nodes.ask(nodes.all(), question(Verb::Extend, terms, token));
     let mut ballot = Ballot::new(nodes);
     let mut missing = NodeSet::EMPTY;
@@ -191,10 +224,7 @@ pub(crate) async fn extend(
             if matches!(reply, Reply::Missing) {
                 missing = missing.with(index);
             }
-            let failure = match reply {
-                Reply::Kept => None,
-                other => Some(other.into_failure()),
-            };
+            let failure = audit.objection(nodes, terms, index, reply);
             match ballot.record(index, failure) {
                 ControlFlow::Break(Verdict::Denied | Verdict::NoQuorum)
                     if !ballot.tally.is_majority_gone() =>
@@ -207,7 +237,7 @@ pub(crate) async fn extend(
         })
         .await;
     match ballot.close() {
-        Verdict::Won => Ok(Kept { until: terms.validity.deadline(start), missing, asked }),
+        Verdict::Won => Ok(Kept { until: terms.validity.deadline(start), missing, asked, audit }),
         _ if ballot.tally.is_majority_gone() => Err(NotKept::MajorityGone),
         _ => Err(NotKept::NoQuorum(ballot.errors(nodes))),
     }
@@ -226,14 +256,16 @@ pub(crate) fn repair(
     kept: Kept,
     touch: impl Fn(NodeSet) + Send + 'static,
 ) {
-    let Kept { until, missing, mut asked } = kept;
+    let Kept { until, missing, mut asked, audit } = kept;
     let (nodes, terms, token) = (Arc::clone(nodes), terms.clone(), Arc::clone(token));
     touch(missing);
+    let mut sent = nodes.clock.now();
     let mut repairs = nodes.ask(missing, question(Verb::Repair, &terms, &token));
     Arc::clone(&nodes).spawner.spawn(Box::pin(async move {
         loop {
             while let Some((index, reply)) = repairs.next().await {
                 if matches!(reply, Reply::Granted) {
+                    audit.repaired(&terms, index, sent);
                     let (resources, node) = (terms.keys.resources(), nodes.list[index].name());
                     nodes.audience.tell(|| Event::Repaired {
                         resources: resources.clone(),
@@ -242,9 +274,14 @@ pub(crate) fn repair(
                 }
             }
             let Some((index, reply)) = asked.next().await else { return };
-            if matches!(reply, Reply::Missing) && nodes.clock.now() < until {
+            let is_missing = matches!(reply, Reply::Missing);
+            // Too late for a vote, and as good as any to tell of a clock.
+            drop(audit.objection(&nodes, &terms, index, reply));
+            let now = nodes.clock.now();
+            if is_missing && now < until {
                 let late = NodeSet::EMPTY.with(index);
                 touch(late);
+                sent = now;
                 repairs = nodes.ask(late, question(Verb::Repair, &terms, &token));
             }
         }
@@ -318,78 +355,25 @@ fn outcome_of(reply: Reply, keys: usize, node: &Arc<str>) -> (NodeRelease, Optio
     }
 }
 
+/// What is asked for together with the lock, where it is to have a fencing token.
+fn fence_of_acquire(nodes: &Nodes, terms: &Terms) -> Option<Fence> {
+    matches!(terms.fencing, Fencing::Wanted { .. })
+        .then(|| Fence::Count(fencing::proposal(nodes.clock.wall())))
+}
+
 fn question(verb: Verb, terms: &Terms, token: &Arc<Token>) -> Question {
+    let lift = match verb {
+        // What came to nothing has no fencing token, and what has one lifts the counters to it.
+        Verb::Extend | Verb::Repair | Verb::Release => terms.fencing.token(),
+        Verb::Acquire | Verb::Certify | Verb::Undo => None,
+    };
     Question {
         verb,
         keys: terms.keys.clone(),
         token: Arc::clone(token),
         ttl: terms.validity.ttl(),
+        fence: lift.map(|token| Fence::Lift(token.get())),
         time_limit: terms.time_limit,
-    }
-}
-
-/// The votes of a round, and what the nodes that did not go along said.
-struct Ballot {
-    tally: Tally,
-    heard: NodeSet,
-    failures: Vec<(usize, Failure)>,
-    /// The nodes that had their time and said nothing. One that was not waited for is not blamed.
-    silent: NodeSet,
-    all: NodeSet,
-}
-
-impl Ballot {
-    fn new(nodes: &Nodes) -> Self {
-        Self {
-            tally: nodes.tally(),
-            heard: NodeSet::EMPTY,
-            failures: Vec::new(),
-            silent: NodeSet::EMPTY,
-            all: nodes.all(),
-        }
-    }
-
-    /// Breaks as soon as the votes decide.
-    fn record(&mut self, index: usize, failure: Option<Failure>) -> ControlFlow<Verdict> {
-        self.heard = self.heard.with(index);
-        self.tally.record(match failure.as_ref().map(Failure::kind) {
-            None => Vote::Granted,
-            Some(
-                NodeErrorKind::HeldByAnother | NodeErrorKind::ForeignKey | NodeErrorKind::KeyGone,
-            ) => Vote::Denied,
-            Some(_) => Vote::Failed,
-        });
-        self.failures.extend(failure.map(|failure| (index, failure)));
-        match self.tally.verdict() {
-            Verdict::Pending => ControlFlow::Continue(()),
-            verdict => ControlFlow::Break(verdict),
-        }
-    }
-
-    /// How many nodes more could have failed so far, and the round been won all the same.
-    fn margin(&self, nodes: &Nodes) -> usize {
-        nodes.len().saturating_sub(self.failures.len()).saturating_sub(nodes.quorum())
-    }
-
-    /// The verdict; votes that are still out are failures now, if nothing was decided without them.
-    fn close(&mut self) -> Verdict {
-        if self.tally.verdict() == Verdict::Pending {
-            self.silent = self.all.except(self.heard);
-            self.tally.close();
-        }
-        self.tally.verdict()
-    }
-
-    fn errors(self, nodes: &Nodes) -> Vec<NodeError> {
-        let silent = (0..nodes.len())
-            .filter(|index| self.silent.contains(*index))
-            .map(|index| (index, NodeErrorKind::NoAnswer.into()));
-        let mut failures: Vec<(usize, Failure)> = self.failures.into_iter().chain(silent).collect();
-        failures.sort_by_key(|(index, _)| *index);
-        failures
-            .into_iter()
-            .map(|(index, failure)| NodeError::new(nodes.list[index].name(), failure))
-            .collect()
     }
 }
 

@@ -4,12 +4,43 @@ use std::sync::LazyLock;
 
 use redis::{Cmd, Script};
 
-use crate::node::{Question, Verb};
+use crate::fencing::{counter_of, retention};
+use crate::membership::{Assertion, Durability};
+use crate::node::{Fence, Mode, Question, Verb};
 
-static ACQUIRE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/acquire.lua")));
-static EXTEND: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/extend.lua")));
-static REPAIR: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/repair.lua")));
-static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/release.lua")));
+static ACQUIRE: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::ACQUIRE));
+static ACQUIRE_FENCED: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::ACQUIRE_FENCED));
+static CERTIFY: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::CERTIFY));
+static EXTEND: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::EXTEND));
+static REPAIR: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::REPAIR));
+static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::RELEASE));
+static JOIN: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::JOIN));
+
+/// The scripts as they are sent.
+pub mod text {
+    macro_rules! comparing {
+        ($file:literal) => {
+            concat!(include_str!("lua/common.lua"), include_str!($file))
+        };
+    }
+
+    /// Takes every key, or none.
+    pub const ACQUIRE: &str = include_str!("lua/acquire.lua");
+    /// The same, with fence counters.
+    pub const ACQUIRE_FENCED: &str = comparing!("lua/acquire_fenced.lua");
+    /// Raises fence counters.
+    pub const CERTIFY: &str = comparing!("lua/certify.lua");
+    /// Prolongs every key, or none.
+    pub const EXTEND: &str = comparing!("lua/extend.lua");
+    /// Sets again what a node has lost.
+    pub const REPAIR: &str = comparing!("lua/repair.lua");
+    /// Compares and deletes.
+    pub const RELEASE: &str = comparing!("lua/release.lua");
+    /// Looks at the node before it votes, and writes its marker.
+    pub const JOIN: &str = include_str!("lua/join.lua");
+    /// Makes a brand-new node vote at once.
+    pub const BOOTSTRAP: &str = include_str!("lua/bootstrap.lua");
+}
 
 struct Lua {
     text: &'static str,
@@ -23,15 +54,59 @@ impl Lua {
 }
 
 /// The texts of all scripts, to be loaded on every new connection so that `EVALSHA` finds them.
-pub(crate) fn texts() -> [&'static str; 4] {
-    [ACQUIRE.text, EXTEND.text, REPAIR.text, RELEASE.text]
+pub(crate) fn texts() -> [&'static str; 7] {
+    use text::{ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, JOIN, RELEASE, REPAIR};
+    [ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, REPAIR, RELEASE, JOIN]
 }
 
-/// The script that asks `question`; one resource is acquired without.
-fn lua(question: &Question) -> Option<&'static Lua> {
+/// The marker, to be compared by every acquire: where the connection is not told of its changes.
+#[derive(Clone, Debug)]
+pub(crate) struct Compared {
+    pub(crate) marker: String,
+    pub(crate) value: String,
+}
+
+/// `EVALSHA`, or with [`Form::Text`] `EVAL`, of the script that joins a node.
+pub(crate) fn join(form: Form, assertion: &Assertion) -> Cmd {
+    let mut eval = call(&JOIN, form);
+    let durable = match assertion.durability {
+        Durability::MayForget => "",
+        Durability::AllOrNothing => "durable",
+    };
+    named(&mut eval, assertion).arg(durable);
+    eval
+}
+
+/// `EVAL` of the script that makes a brand-new node vote, on its database number `db`.
+pub(crate) fn bootstrap(mode: Mode, assertion: &Assertion, db: i64) -> Cmd {
+    let mut eval = Cmd::new();
+    eval.arg("EVAL").arg(text::BOOTSTRAP);
+    named(&mut eval, assertion).arg(db).arg(if mode == Mode::Look { "look" } else { "" });
+    eval
+}
+
+fn named<'a>(eval: &'a mut Cmd, assertion: &Assertion) -> &'a mut Cmd {
+    let max_ttl = assertion.max_ttl.as_millis().to_string();
+    eval.arg(1).arg(&assertion.marker).arg(assertion.nodes.to_string()).arg(max_ttl)
+}
+
+fn call(script: &Lua, form: Form) -> Cmd {
+    let mut eval = Cmd::new();
+    if form == Form::Text {
+        eval.arg("EVAL").arg(script.text);
+    } else {
+        eval.arg("EVALSHA").arg(&script.hash);
+    }
+    eval
+}
+
+/// The script that asks `question`; one resource is acquired without, unless it is fenced or the marker is `compared`.
+fn lua(question: &Question, compared: Option<&Compared>) -> Option<&'static Lua> {
     match question.verb {
-        Verb::Acquire if question.keys.as_slice().len() == 1 => None,
+        Verb::Acquire if question.fence.is_some() => Some(&ACQUIRE_FENCED),
+        Verb::Acquire if question.keys.as_slice().len() == 1 && compared.is_none() => None,
         Verb::Acquire => Some(&ACQUIRE),
+        Verb::Certify => Some(&CERTIFY),
         Verb::Extend => Some(&EXTEND),
         Verb::Repair => Some(&REPAIR),
         Verb::Release | Verb::Undo => Some(&RELEASE),
@@ -39,14 +114,14 @@ fn lua(question: &Question) -> Option<&'static Lua> {
 }
 
 /// Whether the answer to `question` is that of a script.
-pub(crate) fn is_by_script(question: &Question) -> bool {
-    lua(question).is_some()
+pub(crate) fn is_by_script(question: &Question, compared: Option<&Compared>) -> bool {
+    lua(question, compared).is_some()
 }
 
 /// How a question is put to the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// The server's own compare-and-delete: a release of one resource, where the server has such a command.
+    /// The server's own compare-and-delete: a release of one resource without fencing, where the server has such a command.
     Native(Delete),
     /// `EVALSHA`: the node is expected to know it. For an acquire of one resource, `SET NX`.
     Hash,
@@ -64,17 +139,25 @@ pub(crate) enum Delete {
 }
 
 impl Delete {
-    /// All of them, in the order of [`COMMANDS`](Self::COMMANDS).
     pub(crate) const ALL: [Self; 2] = [Self::Delex, Self::Delifeq];
-    /// What a server is asked about, to see which it has.
-    pub(crate) const COMMANDS: [&str; 2] = ["DELEX", "DELIFEQ"];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Delex => "DELEX",
+            Self::Delifeq => "DELIFEQ",
+        }
+    }
 }
 
 impl Form {
     /// The form in which `question` is put first, on a server with `native`.
     pub(crate) fn first(question: &Question, native: Option<Delete>) -> Self {
         match native {
-            Some(delete) if question.verb == Verb::Release && question.keys().len() == 1 => {
+            Some(delete)
+                if question.verb == Verb::Release
+                    && question.keys().len() == 1
+                    && question.fence.is_none() =>
+            {
                 Self::Native(delete)
             }
             _ => Self::Hash,
@@ -94,37 +177,59 @@ impl Form {
     }
 }
 
-/// Whether a node that says `NOSCRIPT` to this can be sent the text.
-pub(crate) fn has_text(question: &Question, form: Form) -> bool {
-    form == Form::Hash && lua(question).is_some()
+fn sets_a_ttl(verb: Verb) -> bool {
+    matches!(verb, Verb::Acquire | Verb::Extend | Verb::Repair)
 }
 
-/// The one command that asks `question`.
-pub(crate) fn command(question: &Question, form: Form) -> Cmd {
+/// Whether a node that says `NOSCRIPT` to this can be sent the text.
+pub(crate) fn has_text(question: &Question, form: Form, compared: Option<&Compared>) -> bool {
+    form == Form::Hash && is_by_script(question, compared)
+}
+
+/// The one command that asks `question`; an acquire, only where the marker is as `compared`.
+pub(crate) fn command(question: &Question, form: Form, compared: Option<&Compared>) -> Cmd {
     let token = question.token.as_str();
     if let Form::Native(delete) = form {
         let mut command = Cmd::with_capacity(4, 64 + token.len());
-        match delete {
-            Delete::Delex => command.arg("DELEX").arg(question.keys()).arg("IFEQ").arg(token),
-            Delete::Delifeq => command.arg("DELIFEQ").arg(question.keys()).arg(token),
-        };
+        command.arg(delete.name()).arg(question.keys());
+        if delete == Delete::Delex {
+            command.arg("IFEQ");
+        }
+        command.arg(token);
         return command;
     }
     let ttl = question.ttl.as_millis().to_string();
-    let Some(script) = lua(question) else {
+    let compared = compared.filter(|_| question.verb == Verb::Acquire);
+    let Some(script) = lua(question, compared) else {
         let mut set = Cmd::with_capacity(6, 64 + token.len());
         set.arg("SET").arg(question.keys.as_slice()).arg(token).arg("NX").arg("PX").arg(ttl);
         return set;
     };
-    let mut eval = Cmd::new();
-    match form {
-        Form::Text => eval.arg("EVAL").arg(script.text),
-        Form::Hash | Form::Native(_) => eval.arg("EVALSHA").arg(&script.hash),
+    let mut eval = call(script, form);
+    let keys = question.keys.as_slice();
+    let counters: Vec<String> = match question.fence {
+        Some(_) => keys.iter().map(|key| counter_of(key)).collect(),
+        None => Vec::new(),
     };
-    eval.arg(question.keys.as_slice().len()).arg(question.keys.as_slice()).arg(token);
-    if !question.is_release() {
+    let marker = compared.map(|compared| &compared.marker);
+    eval.arg(keys.len() + counters.len() + usize::from(marker.is_some()));
+    eval.arg(keys).arg(counters).arg(marker).arg(token);
+    if sets_a_ttl(question.verb) {
         eval.arg(ttl);
     }
+    match question.fence {
+        None => {}
+        Some(Fence::Count(number) | Fence::Lift(number)) => {
+            eval.arg(number);
+        }
+        Some(Fence::Raise { granted, to }) => {
+            eval.arg(granted).arg(to);
+        }
+    }
+    if question.fence.is_some() {
+        eval.arg(retention(question.ttl).as_millis().to_string());
+    }
+    eval.arg(compared.map(|compared| &compared.value));
     eval
 }
 
@@ -145,12 +250,13 @@ mod tests {
             keys: Keys::parse(resources.into(), "").unwrap(),
             token: Arc::new(Token::new(Uuid::nil(), [1; 16])),
             ttl: Duration::from_secs(10),
+            fence: None,
             time_limit: Duration::from_millis(500),
         }
     }
 
     fn words(question: &Question, form: Form) -> Vec<String> {
-        let cmd = command(question, form);
+        let cmd = command(question, form, None);
         let packed = String::from_utf8(cmd.get_packed_command()).unwrap();
         packed.split("\r\n").skip(2).step_by(2).map(str::to_owned).collect()
     }
@@ -177,6 +283,21 @@ mod tests {
     }
 
     #[test]
+    fn a_fenced_question_names_the_counters_behind_the_keys() {
+        let fenced = |verb, fence| Question { fence: Some(fence), ..ask(verb, &["a", "b"]) };
+        let counters = ["quorlock:fence:a", "quorlock:fence:b"];
+        let acquire = words(&fenced(Verb::Acquire, Fence::Count(7)), Form::Hash);
+        assert_eq!(acquire[2..7], ["4", "a", "b", counters[0], counters[1]]);
+        assert_eq!(acquire[8..], ["10000", "7", "86400000"]);
+        let certify = words(&fenced(Verb::Certify, Fence::Raise { granted: 7, to: 9 }), Form::Hash);
+        assert_eq!(certify[8..], ["7", "9", "86400000"]);
+        let release = words(&fenced(Verb::Release, Fence::Lift(9)), Form::Hash);
+        assert_eq!(release[8..], ["9", "86400000"]);
+        let one = Question { fence: Some(Fence::Lift(9)), ..ask(Verb::Release, &["a"]) };
+        assert_eq!(Form::first(&one, Some(Delete::Delex)), Form::Hash);
+    }
+
+    #[test]
     fn a_held_lock_on_one_resource_is_released_natively_where_the_server_can() {
         let question = ask(Verb::Release, &["a"]);
         let token = question.token.as_str().to_owned();
@@ -192,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_node_that_does_not_know_a_script_is_sent_its_text() {
-        let cmd = command(&ask(Verb::Extend, &["a"]), Form::Text);
+        let cmd = command(&ask(Verb::Extend, &["a"]), Form::Text, None);
         let packed = String::from_utf8(cmd.get_packed_command()).unwrap();
         assert!(packed.contains("EVAL") && packed.contains("PEXPIRE"));
         assert!(!packed.contains("EVALSHA"));

@@ -9,12 +9,16 @@ use futures::future::BoxFuture;
 use crate::clock::{SystemClock, TokioSpawner};
 use crate::event::Audience;
 use crate::fan_out::Nodes;
+use crate::fencing::Fencing;
 use crate::lease::Terms;
 use crate::node::{Node, Question, Reply, Verb};
 use crate::resources::Keys;
 use crate::sync::lock;
 use crate::token::Token;
 use crate::validity::Validity;
+
+/// To an extend, of a node whose clock nothing is to be said of.
+pub(crate) const KEPT: Reply = Reply::Kept { found: Duration::from_secs(3_600) };
 
 /// An answer, and how long it takes; `None` never comes.
 pub(crate) type Plan = Option<(Duration, Reply)>;
@@ -57,8 +61,8 @@ impl Scripted {
 /// What a healthy node that holds nothing answers, at once.
 fn default(verb: Verb) -> Plan {
     let reply = match verb {
-        Verb::Acquire | Verb::Repair => Reply::Granted,
-        Verb::Extend => Reply::Kept,
+        Verb::Acquire | Verb::Certify | Verb::Repair => Reply::Granted,
+        Verb::Extend => KEPT,
         Verb::Release | Verb::Undo => Reply::Released { deleted: 1, others: 0, foreign: 0 },
     };
     Some((Duration::ZERO, reply))
@@ -127,7 +131,8 @@ pub(crate) fn nodes(count: usize) -> (Arc<Nodes>, Vec<Arc<Scripted>>) {
 pub(crate) fn terms() -> Terms {
     let validity = Validity::new(Duration::from_secs(1), 0.01).unwrap();
     let keys = Keys::parse("a".into(), "").unwrap();
-    Terms { keys, validity, time_limit: validity.default_time_limit() }
+    let time_limit = validity.default_time_limit();
+    Terms { keys, validity, fencing: Fencing::Off, time_limit }
 }
 
 pub(crate) fn token() -> Token {

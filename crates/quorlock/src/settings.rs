@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use crate::fencing::Fencing;
 use crate::invalid::InvalidInput;
 use crate::lease::Terms;
+use crate::membership::{Assertion, Durability, Eviction, Membership, marker_of};
+use crate::quorum::quorum;
 use crate::resources::{Keys, Resources};
 use crate::retry::Retry;
 use crate::validity::{DEFAULT_DRIFT_FACTOR, Validity, check_drift_factor};
@@ -13,14 +16,36 @@ pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(10);
 /// How long `lock` goes on without a quorum where no `wait_for` is set.
 pub(crate) const NO_QUORUM_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a node that may have forgotten locks does not vote, where no `max_ttl` is set.
+pub(crate) const DEFAULT_MAX_TTL: Duration = Duration::from_secs(60);
+
+/// Far above every lock, and far below what nodes count exactly.
+const LONGEST_QUARANTINE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Whether nodes are joined before they vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quarantine {
+    On,
+    Off,
+}
+
 /// What a handle was built with. Every combination that exists is usable: see [`Settings::check`].
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) ttl: Duration,
     pub(crate) time_limit: Option<Duration>,
     pub(crate) drift_factor: f64,
+    /// How many nodes certify a fencing token; a quorum by default.
+    pub(crate) certify_on: Option<usize>,
     pub(crate) retry: Retry,
     pub(crate) prefix: String,
+    pub(crate) quarantine: Quarantine,
+    /// The longest TTL of any lock.
+    pub(crate) max_ttl: Duration,
+    pub(crate) durability: Durability,
+    pub(crate) eviction: Eviction,
+    /// Instead of the addresses, in their order.
+    pub(crate) node_names: Option<Vec<String>>,
 }
 
 impl Default for Settings {
@@ -29,8 +54,14 @@ impl Default for Settings {
             ttl: DEFAULT_TTL,
             time_limit: None,
             drift_factor: DEFAULT_DRIFT_FACTOR,
+            certify_on: None,
             retry: Retry::DEFAULT,
             prefix: String::new(),
+            quarantine: Quarantine::On,
+            max_ttl: DEFAULT_MAX_TTL,
+            durability: Durability::MayForget,
+            eviction: Eviction::Told,
+            node_names: None,
         }
     }
 }
@@ -41,13 +72,60 @@ impl Settings {
     /// Whatever could not work: see [`InvalidInput`].
     pub(crate) fn check(&self) -> Result<(), InvalidInput> {
         check_drift_factor(self.drift_factor)?;
-        Validity::new(self.ttl, self.drift_factor)?;
+        self.validity(self.ttl)?;
+        if self.max_ttl.as_millis() == 0 {
+            return Err(InvalidInput::ZeroLimit { setting: "max_ttl" });
+        }
+        if self.quarantine == Quarantine::On && self.max_ttl > LONGEST_QUARANTINE {
+            return Err(InvalidInput::MaxTtlTooLong { max_ttl: self.max_ttl });
+        }
         if self.time_limit.is_some_and(|limit| limit.is_zero()) {
             return Err(InvalidInput::ZeroLimit { setting: "time_limit" });
         }
         self.retry.check()?;
         // A name of one byte shows whether the prefix leaves room for any, and whether it is reserved.
         Keys::parse(Resources::from("x"), &self.prefix).map(|_| ())
+    }
+
+    /// How long a lock with this TTL is valid.
+    ///
+    /// # Errors
+    ///
+    /// A TTL that cannot be used, or that outlasts the quarantine.
+    pub(crate) fn validity(&self, ttl: Duration) -> Result<Validity, InvalidInput> {
+        let (validity, max_ttl) = (Validity::new(ttl, self.drift_factor)?, self.max_ttl);
+        if self.quarantine == Quarantine::On && ttl > max_ttl {
+            return Err(InvalidInput::TtlAboveMax { ttl, max_ttl });
+        }
+        Ok(validity)
+    }
+
+    /// What is asserted of the nodes when one is joined, if they are.
+    ///
+    /// # Errors
+    ///
+    /// Names that are none.
+    pub(crate) fn assertion(
+        &self,
+        names: impl IntoIterator<Item = String>,
+    ) -> Result<Option<Assertion>, InvalidInput> {
+        let nodes = Membership::new(names)?;
+        let Self { max_ttl, durability, eviction, .. } = *self;
+        let marker = marker_of(&self.prefix);
+        let assertion = Assertion { marker, nodes, max_ttl, durability, eviction };
+        Ok((self.quarantine == Quarantine::On).then_some(assertion))
+    }
+
+    /// # Errors
+    ///
+    /// Fewer nodes than a quorum of `nodes` are to certify, or more than there are.
+    pub(crate) fn check_certify_on(&self, nodes: usize) -> Result<(), InvalidInput> {
+        match self.certify_on {
+            Some(certify_on) if !(quorum(nodes)..=nodes).contains(&certify_on) => {
+                Err(InvalidInput::CertifyOn { certify_on, nodes })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The terms of a lock on `resources` for `ttl`, or for the TTL of the handle.
@@ -60,10 +138,10 @@ impl Settings {
         resources: Resources,
         ttl: Option<Duration>,
     ) -> Result<Terms, InvalidInput> {
-        let validity = Validity::new(ttl.unwrap_or(self.ttl), self.drift_factor)?;
+        let validity = self.validity(ttl.unwrap_or(self.ttl))?;
         let keys = Keys::parse(resources, &self.prefix)?;
         let time_limit = self.time_limit.unwrap_or_else(|| validity.default_time_limit());
-        Ok(Terms { keys, validity, time_limit })
+        Ok(Terms { keys, validity, fencing: Fencing::Off, time_limit })
     }
 }
 
@@ -83,6 +161,8 @@ mod tests {
         assert!(matches!(error, InvalidInput::DriftFactor { .. }));
         let error = refused(|settings| settings.ttl = Duration::ZERO);
         assert!(matches!(error, InvalidInput::TtlTooShort { .. }));
+        let error = refused(|settings| settings.max_ttl = Duration::MAX);
+        assert!(matches!(error, InvalidInput::MaxTtlTooLong { .. }));
         let error = refused(|settings| settings.time_limit = Some(Duration::ZERO));
         assert!(matches!(error, InvalidInput::ZeroLimit { setting: "time_limit" }));
         let error =

@@ -68,6 +68,14 @@ impl Validity {
         Self::new(ttl + Duration::from_millis(1), self.drift_factor).unwrap_or(self)
     }
 
+    /// This, or as long as `ttl`, whichever is longer: what was set for longer before is not shortened.
+    pub(crate) fn at_least(self, ttl: Duration) -> Self {
+        if self.ttl >= ttl {
+            return self;
+        }
+        Self::new(ttl, self.drift_factor).unwrap_or(self)
+    }
+
     /// The instant at which a lease asked for at `start` is over.
     pub(crate) fn deadline(self, start: Instant) -> Instant {
         later(start, self.length())
@@ -187,6 +195,17 @@ mod tests {
             prop_assert!(deadline > start);
             prop_assert!(validity.notice(deadline) < deadline);
             prop_assert!(validity.notice(deadline) > start);
+        }
+
+        #[test]
+        fn what_is_set_already_is_not_shortened(
+            ms in 3u64..100_000, set in 0u64..200_000, factor in 0.0..0.3f64,
+        ) {
+            let Ok(validity) = Validity::new(Duration::from_millis(ms), factor) else { return Ok(()) };
+            let set = Duration::from_millis(set);
+            let longer = validity.at_least(set);
+            prop_assert_eq!(longer.ttl(), validity.ttl().max(set));
+            prop_assert_eq!(longer, Validity::new(longer.ttl(), factor).unwrap());
         }
 
         #[test]

@@ -82,11 +82,18 @@ impl Wait {
         reserve: Duration,
         now: Instant,
     ) -> Next {
+        next(delay, reserve, self.left_after_failure(now))
+    }
+
+    /// Whether the call goes on for longer than `span` if it meets nothing but failures.
+    pub(crate) fn outlasts(&mut self, span: Duration, now: Instant) -> bool {
+        self.left_after_failure(now) > span
+    }
+
+    fn left_after_failure(&mut self, now: Instant) -> Duration {
         let since = *self.failing_since.get_or_insert(now);
-        let left = self.left(now).unwrap_or_else(|| {
-            NO_QUORUM_LIMIT.saturating_sub(now.saturating_duration_since(since))
-        });
-        next(delay, reserve, left)
+        self.left(now)
+            .unwrap_or_else(|| NO_QUORUM_LIMIT.saturating_sub(now.saturating_duration_since(since)))
     }
 
     fn left(&self, now: Instant) -> Option<Duration> {
@@ -105,6 +112,20 @@ mod tests {
     use crate::clock::{Clock, SystemClock};
 
     const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_wait_outlasts_what_ends_before_it() {
+        let now = SystemClock.now();
+        let mut wait = Wait::new(now, Some(100 * MS));
+        assert!(wait.outlasts(99 * MS, now) && !wait.outlasts(100 * MS, now));
+        assert!(!wait.outlasts(60 * MS, later(now, 50 * MS)));
+        let mut unlimited = Wait::new(now, None);
+        assert!(!unlimited.outlasts(NO_QUORUM_LIMIT, now));
+        assert!(
+            !unlimited.outlasts(NO_QUORUM_LIMIT - MS, later(now, MS)),
+            "since the first failure"
+        );
+    }
 
     #[test]
     fn a_denial_is_waited_for_without_end_unless_the_caller_sets_one() {

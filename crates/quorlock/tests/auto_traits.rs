@@ -6,8 +6,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use quorlock::{
-    Builder, Error, Event, Guard, InvalidInput, Lease, LockRequest, Lost, LostReason, NodeError,
-    NodeErrorKind, NodeRelease, Observer, Redlock, ReleaseReport, Resources, Retry, TryLockRequest,
+    Builder, Error, Event, Fenced, FencingToken, Guard, InvalidInput, Lease, LockRequest, Lost,
+    LostReason, NodeError, NodeErrorKind, NodeRelease, Observer, Redlock, ReleaseReport, Resources,
+    Retry, Standing, TryLockRequest,
 };
 
 /// Whether a type has a trait, both answers checked: the inherent function, of types that have it, is found before the one
@@ -63,9 +64,12 @@ fn every_public_type_has_just_these() {
         line!(TryLockRequest),
         line!(Guard),
         line!(Lost),
+        line!(Fenced<Guard>),
+        line!(FencingToken),
         line!(Lease),
         line!(ReleaseReport),
         line!(NodeRelease),
+        line!(Standing),
         line!(Resources),
         line!(Retry),
         line!(Event),
@@ -83,9 +87,12 @@ fn every_public_type_has_just_these() {
         "TryLockRequest: SEND SYNC UNPIN STATIC CLONE - DEBUG -",
         "Guard: SEND SYNC UNPIN STATIC - - DEBUG -",
         "Lost: SEND - UNPIN STATIC - - DEBUG -",
+        "Fenced<Guard>: SEND SYNC UNPIN STATIC - - DEBUG -",
+        "FencingToken: SEND SYNC UNPIN STATIC CLONE COPY DEBUG UNWIND",
         "Lease: SEND SYNC UNPIN STATIC - - DEBUG UNWIND",
         "ReleaseReport: SEND SYNC UNPIN STATIC CLONE - DEBUG -",
         "NodeRelease: SEND SYNC UNPIN STATIC CLONE - DEBUG -",
+        "Standing: SEND SYNC UNPIN STATIC CLONE - DEBUG -",
         "Resources: SEND SYNC UNPIN STATIC CLONE - DEBUG UNWIND",
         "Retry: SEND SYNC UNPIN STATIC CLONE COPY DEBUG UNWIND",
         "Event: SEND SYNC UNPIN STATIC CLONE - DEBUG -",
@@ -125,7 +132,8 @@ fn no_public_type_is_missing() {
         };
         let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').next();
         let name = name.and_then(|path| path.rsplit("::").next()).unwrap_or_default();
-        let there = [format!("line!({name})"), format!("line!(quorlock::{name})")];
+        let there =
+            ["line!({})", "line!({}<", "line!(quorlock::{})"].map(|line| line.replace("{}", name));
         assert!(there.iter().any(|call| table.contains(call.as_str())), "`{name}` is in no line");
     }
 }
@@ -139,6 +147,8 @@ fn every_future_of_a_public_call_can_be_sent() {
     async fn calls(redlock: Redlock, guard: Guard) {
         spawned(redlock.lock("a").into_future());
         spawned(redlock.try_lock("a").into_future());
+        spawned(redlock.lock("a").fenced().into_future());
+        spawned(redlock.try_lock("a").fenced().into_future());
         spawned(guard.lost());
         sent(&redlock.close(Duration::ZERO));
         sent(&guard.run(async {}));

@@ -7,9 +7,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::entropy::Entropy;
 use crate::error::{LostReason, NodeErrorKind};
 use crate::fan_out::Nodes;
-use crate::node::{Reply, Verb};
-use crate::round::acquire;
-use crate::scripted::{Scripted, after, nodes, terms, token};
+use crate::node::{NodeSet, Reply, Verb};
+use crate::round::{Won, acquire};
+use crate::scripted::{KEPT, Scripted, after, nodes, terms, token};
 use crate::validity::Validity;
 
 const MS: Duration = Duration::from_millis(1);
@@ -95,7 +95,7 @@ async fn a_failed_extend_harms_nothing_and_is_tried_again_until_it_works() {
     assert_eq!(held.life.held_until(), until);
     assert!(held.life.is_valid());
     assert!(extends(&scripted[0]) >= 2);
-    scripted[..2].iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Kept)]));
+    scripted[..2].iter().for_each(|node| node.plan(Verb::Extend, [after(0, KEPT)]));
     tokio::time::sleep(300 * MS).await;
     assert!(held.life.held_until() > until);
 }
@@ -163,7 +163,7 @@ async fn a_majority_that_is_proven_gone_ends_the_lease_at_once() {
 async fn g6_an_extend_answered_after_the_deadline_revives_nothing() {
     let (nodes, scripted) = nodes(3);
     let held = hold(&nodes, None, Keeping::OneTtl).await;
-    scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(40, Reply::Kept)]));
+    scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(40, KEPT)]));
     let until = held.life.held_until().unwrap();
     held.sleep_until(until - 20 * MS).await;
     let extended = held.extend(terms().validity).await;
@@ -171,6 +171,42 @@ async fn g6_an_extend_answered_after_the_deadline_revives_nothing() {
     tokio::time::sleep(100 * MS).await;
     assert!(!held.life.is_valid());
     assert_eq!(held.life.held_until(), None);
+}
+
+/// How many extends it takes where every node has too little left, of a lease that these granted by the verdict.
+async fn extends_after(granted: NodeSet) -> usize {
+    let (nodes, scripted) = nodes(3);
+    let found = 100 * MS;
+    scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Kept { found })]));
+    let won = acquire(&nodes, &terms(), token()).await.unwrap();
+    let won = Won { granted, ..won };
+    let held = Held::new(&nodes, terms(), won, None, &Arc::new(Entropy::seeded(1)));
+    tokio::time::sleep(300 * MS).await;
+    let until = held.life.held_until();
+    while held.extend(terms().validity).await.is_err() {
+        assert_eq!(held.life.held_until(), until, "the old deadline stands");
+        scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(0, KEPT)]));
+    }
+    assert!(held.life.held_until() > until);
+    extends(&scripted[0])
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_extend_is_measured_by_the_acquire_where_that_was_granted_in_time() {
+    assert_eq!(extends_after(NodeSet::first(3)).await, 2);
+    assert_eq!(extends_after(NodeSet::first(2)).await, 2);
+    assert_eq!(extends_after(NodeSet::first(1)).await, 1);
+    // As of a lease that was taken up.
+    assert_eq!(extends_after(NodeSet::EMPTY).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acquire_tells_who_had_granted_by_its_verdict() {
+    let (nodes, scripted) = nodes(5);
+    scripted[1].plan(Verb::Acquire, [after(0, Reply::Denied)]);
+    scripted[4].plan(Verb::Acquire, [after(30, Reply::Granted)]);
+    let won = acquire(&nodes, &terms(), token()).await.unwrap();
+    assert_eq!(won.granted, NodeSet::first(4).without(1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -89,3 +89,11 @@ async fn a_lease_that_is_lost_stays_so_and_so_does_its_token() {
     assert_eq!(told(&life).await, (Duration::ZERO, LostReason::MajorityGone));
     assert_eq!(life.release(), Err(LostReason::MajorityGone));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_has_run_out_is_lost_for_that_whatever_the_nodes_say_later() {
+    let life = lease(10 * MS, None);
+    advance(10 * MS).await;
+    life.lose(LostReason::MajorityGone);
+    assert_eq!(life.ended().await, LostReason::Expired);
+}

@@ -24,7 +24,11 @@ const HANDED_OVER: &str = "quorlock_handed_over_total";
 const TAKEN_UP: &str = "quorlock_taken_up_total";
 const RELEASE_LEFT_SECONDS: &str = "quorlock_release_left_seconds";
 const REPAIRS: &str = "quorlock_repairs_total";
+const CLOCK_ANOMALIES: &str = "quorlock_clock_anomalies_total";
 const NODE_UP: &str = "quorlock_node_up";
+const NODE_VOTES: &str = "quorlock_node_votes";
+const NODE_QUARANTINES: &str = "quorlock_node_quarantines_total";
+const NODE_MAY_EVICT: &str = "quorlock_node_may_evict_total";
 const NODE_DOWNS: &str = "quorlock_node_downs_total";
 const NODE_FAILURES: &str = "quorlock_node_failures_total";
 const OWED_RELEASES: &str = "quorlock_owed_releases_total";
@@ -42,7 +46,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (HANDED_OVER, "Locks handed over to another process as a lease."),
     (TAKEN_UP, "Leases of other processes taken up."),
     (REPAIRS, "Keys of held locks set again on a node that had lost them."),
+    (CLOCK_ANOMALIES, "Votes that were void because a node's clock had run ahead."),
     (NODE_DOWNS, "How often a node went down."),
+    (NODE_QUARANTINES, "How often a node was found to have forgotten what it knew, or to be new."),
+    (NODE_MAY_EVICT, "How often a node was found that may evict locks."),
     (NODE_FAILURES, "What nodes said in rounds that came to nothing, by reason."),
     (OWED_RELEASES, "Releases that a node had not confirmed when it was connected again."),
     (OLD_CONNECTIONS_LEFT, "Connections that could not be closed on the node's side."),
@@ -80,6 +87,7 @@ impl MetricsObserver {
         }
         describe_gauge!(GUARDS, Unit::Count, "Guards that are alive.");
         describe_gauge!(NODE_UP, Unit::Count, "Whether the node is connected: 1 or 0.");
+        describe_gauge!(NODE_VOTES, Unit::Count, "Whether the node votes on new locks: 1 or 0.");
         let what = "From before the first byte was sent until a quorum had granted.";
         describe_histogram!(ACQUIRE_SECONDS, Unit::Seconds, what);
         let what = "How many nodes more could have failed when a lock was acquired.";
@@ -131,6 +139,9 @@ impl Observer for MetricsObserver {
             Event::Repaired { node, .. } => {
                 counter!(REPAIRS, "node" => Arc::clone(node)).increment(1);
             }
+            Event::ClockAnomaly { node, .. } => {
+                counter!(CLOCK_ANOMALIES, "node" => Arc::clone(node)).increment(1);
+            }
             Event::Lost { reason, .. } => {
                 counter!(LOST, "reason" => lost_by(*reason)).increment(1);
             }
@@ -147,23 +158,47 @@ impl Observer for MetricsObserver {
                 counter!(TAKEN_UP).increment(1);
                 gauge!(GUARDS).increment(1.0);
             }
-            Event::NodeConnected { node, owed } => {
-                gauge!(NODE_UP, "node" => Arc::clone(node)).set(1.0);
-                counter!(NODE_DOWNS, "node" => Arc::clone(node)).increment(0);
-                let owed = u64::try_from(*owed).unwrap_or(u64::MAX);
-                counter!(OWED_RELEASES, "node" => Arc::clone(node)).increment(owed);
-            }
-            Event::NodeDown { error } => {
-                gauge!(NODE_UP, "node" => error.node().to_owned()).set(0.0);
-                counter!(NODE_DOWNS, "node" => error.node().to_owned()).increment(1);
-            }
-            Event::OldConnectionLeft { node } => {
-                counter!(OLD_CONNECTIONS_LEFT, "node" => Arc::clone(node)).increment(1);
-            }
-            Event::OwedReleaseDropped { node } => {
-                counter!(FORGOTTEN_RELEASES, "node" => Arc::clone(node)).increment(1);
-            }
+            _ => observe_node(event),
         }
+    }
+}
+
+/// What happened to a node.
+fn observe_node(event: &Event) {
+    match event {
+        Event::NodeConnected { node, owed } => {
+            gauge!(NODE_UP, "node" => Arc::clone(node)).set(1.0);
+            counter!(NODE_DOWNS, "node" => Arc::clone(node)).increment(0);
+            let owed = u64::try_from(*owed).unwrap_or(u64::MAX);
+            counter!(OWED_RELEASES, "node" => Arc::clone(node)).increment(owed);
+        }
+        Event::NodeDown { error } => {
+            gauge!(NODE_VOTES, "node" => error.node().to_owned()).set(0.0);
+            gauge!(NODE_UP, "node" => error.node().to_owned()).set(0.0);
+            counter!(NODE_DOWNS, "node" => error.node().to_owned()).increment(1);
+        }
+        Event::NodeQuarantined { node, .. } => {
+            gauge!(NODE_VOTES, "node" => Arc::clone(node)).set(0.0);
+            counter!(NODE_QUARANTINES, "node" => Arc::clone(node)).increment(1);
+        }
+        Event::NodeVotes { node } => {
+            gauge!(NODE_VOTES, "node" => Arc::clone(node)).set(1.0);
+            counter!(NODE_QUARANTINES, "node" => Arc::clone(node)).increment(0);
+        }
+        Event::NodeRefused { error } => {
+            gauge!(NODE_VOTES, "node" => error.node().to_owned()).set(0.0);
+            count_failures(std::slice::from_ref(error));
+        }
+        Event::NodeMayEvict { node, .. } => {
+            counter!(NODE_MAY_EVICT, "node" => Arc::clone(node)).increment(1);
+        }
+        Event::OldConnectionLeft { node } => {
+            counter!(OLD_CONNECTIONS_LEFT, "node" => Arc::clone(node)).increment(1);
+        }
+        Event::OwedReleaseDropped { node } => {
+            counter!(FORGOTTEN_RELEASES, "node" => Arc::clone(node)).increment(1);
+        }
+        _ => {}
     }
 }
 
@@ -191,10 +226,19 @@ fn failed_by(kind: NodeErrorKind) -> &'static str {
         NodeErrorKind::Disconnected => "disconnected",
         NodeErrorKind::Refused => "refused",
         NodeErrorKind::Misconfigured => "misconfigured",
+        NodeErrorKind::Quarantined => "quarantined",
+        NodeErrorKind::Forgot => "forgot",
+        NodeErrorKind::Replica => "replica",
+        NodeErrorKind::Cluster => "cluster",
+        NodeErrorKind::SameServer => "same_server",
+        NodeErrorKind::ConfigMismatch => "config_mismatch",
+        NodeErrorKind::MayEvict => "may_evict",
+        NodeErrorKind::InUse => "in_use",
         NodeErrorKind::Unclear => "unclear",
         NodeErrorKind::ForeignKey => "foreign_key",
         NodeErrorKind::HeldByAnother => "held_by_another",
         NodeErrorKind::KeyGone => "key_gone",
+        NodeErrorKind::ClockRanAhead => "clock_ran_ahead",
     }
 }
 

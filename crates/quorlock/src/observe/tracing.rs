@@ -5,8 +5,9 @@ use ::tracing::{debug, info, warn};
 use crate::error::NodeError;
 use crate::event::{Event, Observer};
 
-/// Reports every event through `tracing`, with the target `quorlock`: losses and nodes that go down as warnings, nodes
-/// that come back as information, everything else at debug level.
+/// Reports every event through `tracing`, with the target `quorlock`. Warnings: losses, extends that failed, nodes that go
+/// down, are quarantined, refused or may evict, clocks that run off, releases and connections that were left. Information:
+/// nodes that are connected or vote again, repairs. Everything else at debug level.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TracingObserver;
@@ -14,8 +15,8 @@ pub struct TracingObserver;
 impl Observer for TracingObserver {
     fn observe(&self, event: &Event) {
         match event {
-            Event::Acquired { resources, took, votes, margin } => {
-                debug!(target: "quorlock", %resources, ?took, votes, margin, "acquired");
+            Event::Acquired { resources, took, votes, margin, rounds } => {
+                debug!(target: "quorlock", %resources, ?took, votes, margin, rounds, "acquired");
             }
             Event::Denied { resources } => debug!(target: "quorlock", %resources, "denied"),
             Event::AcquireFailed { resources, failures } => {
@@ -31,6 +32,9 @@ impl Observer for TracingObserver {
             }
             Event::Repaired { resources, node } => {
                 info!(target: "quorlock", %resources, %node, "repaired");
+            }
+            Event::ClockAnomaly { node, resources, missing } => {
+                warn!(target: "quorlock", %node, %resources, ?missing, "clock anomaly");
             }
             Event::Lost { resources, reason } => {
                 warn!(target: "quorlock", %resources, %reason, "lost");
@@ -48,6 +52,14 @@ impl Observer for TracingObserver {
                 info!(target: "quorlock", %node, owed, "node connected");
             }
             Event::NodeDown { error } => warn!(target: "quorlock", %error, "node down"),
+            Event::NodeQuarantined { node, ends_in } => {
+                warn!(target: "quorlock", %node, ?ends_in, "node in quarantine");
+            }
+            Event::NodeVotes { node } => info!(target: "quorlock", %node, "node votes"),
+            Event::NodeRefused { error } => warn!(target: "quorlock", %error, "node refused"),
+            Event::NodeMayEvict { node, policy } => {
+                warn!(target: "quorlock", %node, policy, "node may evict locks");
+            }
             Event::OldConnectionLeft { node } => {
                 warn!(target: "quorlock", %node, "old connection left open on the node");
             }

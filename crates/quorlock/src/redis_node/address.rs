@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
+use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
 
 use crate::invalid::InvalidInput;
 use crate::node::MAX_NODES;
@@ -70,9 +70,17 @@ impl Address {
         if info.redis_settings().db() < 0 {
             return Err(bad("a database number is not below zero".to_owned()));
         }
-        let login =
-            info.redis_settings().clone().set_lib_name("quorlock", env!("CARGO_PKG_VERSION"));
+        let login = info.redis_settings().clone();
+        // Only in the newer one does a server tell of changes; the URL may ask for the older one.
+        let login = match url.split_once('?') {
+            Some((_, query)) if query.contains("protocol=") => login,
+            _ => login.set_protocol(ProtocolVersion::RESP3),
+        };
         Ok(Self { server, login })
+    }
+
+    pub(crate) fn db(&self) -> i64 {
+        self.login.db()
     }
 
     /// `host:port/db`.

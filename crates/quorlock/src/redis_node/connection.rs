@@ -4,7 +4,6 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use redis::cmd;
 use tokio::sync::watch;
 
@@ -14,8 +13,9 @@ use super::wire::Abort;
 use super::{Link, Shared};
 use crate::error::{Failure, NodeError, NodeErrorKind};
 use crate::event::Event;
+use crate::node::{Acted, Mode};
 use crate::retry::Retry;
-use crate::script::Delete;
+use crate::standing::Fitness;
 use crate::sync::lock;
 use crate::validity::later;
 
@@ -80,13 +80,14 @@ async fn serve(node: &Arc<Shared>) {
         Ok(opened) => opened,
         Err(failure) => return down(node, &failure),
     };
-    let Opened { connection, mut driver, identity, old_left, native } = opened;
-    lock(&node.state).identity = Some(identity);
-    up(node, connection, old_left, native);
+    let mut opened = opened;
+    let mut driver = std::mem::replace(&mut opened.driver, Box::pin(pending()));
+    up(node, opened);
     let failure: Failure = tokio::select! {
         biased;
         () = &mut driver => NodeErrorKind::Disconnected.into(),
         () = silent(node) => NodeErrorKind::NoAnswer.into(),
+        () = stay_joined(node) => NodeErrorKind::NoAnswer.into(),
     };
     // Before the stream is closed, with the driver.
     abort.set();
@@ -111,7 +112,7 @@ async fn open(
     }
 }
 
-/// Resolves when the connection owes an answer and does not even answer a `PING` (invariant 5).
+/// Resolves when the connection owes an answer and does not even answer a `PING` (invariant 6).
 ///
 /// That those who asked have not looked at their answers says nothing of the node: it answers in order, so the answer to
 /// the `PING` tells that everything before it was answered.
@@ -149,17 +150,114 @@ async fn silent(node: &Shared) {
     }
 }
 
-/// Publishes the connection, with every owed release in front of whatever is asked next (invariant 3).
-fn up(
-    node: &Arc<Shared>,
-    connection: MultiplexedConnection,
-    old_left: bool,
-    native: Option<Delete>,
-) {
-    let now = node.clock.now();
+/// Joins the node anew when its marker has changed, its quarantine is over, or whoever refused it may have changed his mind.
+/// Resolves when that is not answered.
+async fn stay_joined(node: &Shared) {
+    loop {
+        let now = node.clock.now();
+        let joined = match &lock(&node.state).link {
+            Link::Up(session) if node.joining.is_some() => {
+                Some((Arc::clone(session.watch()), session.fitness().look_again(now)))
+            }
+            _ => None,
+        };
+        let Some((watch, again)) = joined else { return pending().await };
+        let time = async {
+            match again {
+                Some(at) => node.clock.sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = watch.changed() => {}
+            () = time => {}
+        }
+        let limit = node.clock.sleep_until(later(node.clock.now(), CONNECT_LIMIT));
+        tokio::select! {
+            biased;
+            () = join(node) => {}
+            () = limit => return,
+        }
+    }
+}
+
+/// Joins the node on the connection that is up.
+async fn join(node: &Shared) {
+    let Some(joining) = &node.joining else { return };
+    let (number, connection, watch) = match &lock(&node.state).link {
+        Link::Up(session) => {
+            (session.number(), session.connection.clone(), Arc::clone(session.watch()))
+        }
+        _ => return,
+    };
+    let joined = joining.join(&connection, &watch, || node.clock.now()).await;
     let mut state = lock(&node.state);
+    match &mut state.link {
+        Link::Up(session) if session.number() == number => {
+            let was = session.fitness().clone();
+            session.is_joined(joined);
+            let is = session.fitness().clone();
+            drop(state);
+            tell_fitness(node, Some(&was), &is);
+        }
+        _ => {}
+    }
+}
+
+/// Makes the node vote, if it is brand-new, and joins it after that.
+pub(super) async fn bootstrap(node: &Shared, mode: Mode) -> Result<Acted, Failure> {
+    let connection = match &lock(&node.state).link {
+        Link::Up(session) => session.connection.clone(),
+        Link::Down(failure) => return Err(failure.clone()),
+        Link::Idle | Link::Connecting => return Err(NodeErrorKind::Down.into()),
+    };
+    let Some(joining) = &node.joining else { return Ok(Acted::Before) };
+    let limit = node.clock.sleep_until(later(node.clock.now(), CONNECT_LIMIT));
+    let acted = async {
+        let acted = joining.bootstrap(&connection, mode).await;
+        join(node).await;
+        // Who waits to join it anew does not know of this look, nor for how long it is right.
+        if let Link::Up(session) = &lock(&node.state).link {
+            session.watch().look_again();
+        }
+        acted
+    };
+    tokio::select! {
+        biased;
+        acted = acted => acted,
+        () = limit => Err(NodeErrorKind::NoAnswer.into()),
+    }
+}
+
+fn tell_fitness(node: &Shared, was: Option<&Fitness>, is: &Fitness) {
+    let name = || Arc::clone(&node.name);
+    match (was, is) {
+        (Some(Fitness::Voting), Fitness::Voting) => {}
+        (_, Fitness::Voting) => node.audience.tell(|| Event::NodeVotes { node: name() }),
+        (Some(Fitness::Quarantined { .. }), Fitness::Quarantined { .. }) => {}
+        (_, Fitness::Quarantined { until }) => {
+            let ends_in = until.saturating_duration_since(node.clock.now());
+            node.audience.tell(|| Event::NodeQuarantined { node: name(), ends_in });
+        }
+        (Some(Fitness::Refused(old)), Fitness::Refused(new)) if old.kind() == new.kind() => {}
+        (_, Fitness::Refused(failure)) => {
+            let error = NodeError::new(&node.name, failure.clone());
+            node.audience.tell(|| Event::NodeRefused { error: error.clone() });
+        }
+    }
+}
+
+/// Publishes the connection, with every owed release in front of whatever is asked next (invariant 3).
+fn up(node: &Arc<Shared>, opened: Opened) {
+    let now = node.clock.now();
+    let (identity, old_left) = (opened.identity.clone(), opened.old_left);
+    let fitness = opened.joined.as_ref().map(|joined| joined.fitness.clone());
+    let evicts = opened.joined.as_ref().and_then(|joined| joined.evicts.clone());
+    let mut state = lock(&node.state);
+    state.identity = Some(identity);
     state.sessions += 1;
-    let mut session = Session::new(state.sessions, connection, now, old_left, native);
+    let mut session = Session::new(state.sessions, opened, now);
     let due: Vec<_> = state
         .owed
         .due()
@@ -180,6 +278,11 @@ fn up(
     }));
     node.settled.set(true);
     node.audience.tell(|| Event::NodeConnected { node: Arc::clone(&node.name), owed });
+    tell_fitness(node, None, &fitness.unwrap_or(Fitness::Voting));
+    if let Some(policy) = evicts {
+        let node_name = || Arc::clone(&node.name);
+        node.audience.tell(|| Event::NodeMayEvict { node: node_name(), policy: policy.clone() });
+    }
     if old_left {
         node.audience.tell(|| Event::OldConnectionLeft { node: Arc::clone(&node.name) });
     }
@@ -188,9 +291,12 @@ fn up(
 fn down(node: &Shared, why: &Failure) {
     // Where the login was refused for good, whoever asks has to know.
     let kind = match why.kind() {
-        NodeErrorKind::Misconfigured => NodeErrorKind::Misconfigured,
+        kind if kind.is_final() => kind,
         _ => NodeErrorKind::Down,
     };
+    if let Some(joining) = &node.joining {
+        joining.servers.forget(joining.index);
+    }
     let failure = Failure::with_source(kind, why.reason());
     let mut state = lock(&node.state);
     let was = std::mem::replace(&mut state.link, Link::Down(failure.clone()));

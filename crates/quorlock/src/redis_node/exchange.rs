@@ -10,14 +10,17 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 use tokio::task::coop::unconstrained;
 
+use super::join::{Joined, Watch};
 use super::owed::{MAX_UNANSWERED, SLACK};
 use super::reply::{self, Answer};
+use super::session::Opened;
 use super::{Link, Shared, State};
 use crate::error::{Failure, NodeErrorKind};
 use crate::event::Event;
 use crate::node::{Question, Reply, Verb};
 use crate::retry::jittered;
-use crate::script::{self, Delete, Form};
+use crate::script::{self, Compared, Delete, Form};
+use crate::standing::Fitness;
 use crate::sync::lock;
 use crate::validity::later;
 
@@ -35,6 +38,11 @@ pub(super) struct Session {
     old_left: bool,
     /// The server's own compare-and-delete, as long as it does not refuse it.
     native: Option<Delete>,
+    fitness: Fitness,
+    watch: Arc<Watch>,
+    /// How often the marker had changed when the node was joined.
+    changes: u64,
+    compared: Option<Arc<Compared>>,
     sent: u64,
     heard: u64,
     /// Since when it owes an answer without having given one.
@@ -44,15 +52,64 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(
-        number: u64,
-        connection: MultiplexedConnection,
-        began: Instant,
-        old_left: bool,
-        native: Option<Delete>,
-    ) -> Self {
+    pub(super) fn new(number: u64, opened: Opened, began: Instant) -> Self {
+        let Opened { connection, old_left, native, watch, joined, .. } = opened;
         let (sent, heard, waiting_since, patience) = (0, 0, began, PATIENCE_FLOOR);
-        Self { number, connection, began, old_left, native, sent, heard, waiting_since, patience }
+        let mut session = Self {
+            number,
+            connection,
+            began,
+            old_left,
+            native,
+            fitness: Fitness::Voting,
+            watch,
+            changes: 0,
+            compared: None,
+            sent,
+            heard,
+            waiting_since,
+            patience,
+        };
+        if let Some(joined) = joined {
+            session.is_joined(joined);
+        }
+        session
+    }
+
+    pub(super) fn is_joined(&mut self, joined: Joined) {
+        let Joined { fitness, changes, compared, .. } = joined;
+        // Two may join at once: the older look must not replace the newer one, which nothing would wake again.
+        if changes < self.changes {
+            return;
+        }
+        self.fitness = fitness;
+        self.changes = changes;
+        self.compared = compared.map(Arc::new);
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn fitness(&self) -> &Fitness {
+        &self.fitness
+    }
+
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
+    /// Why the node is not asked this.
+    fn objection(&self, question: &Question, now: Instant) -> Option<Failure> {
+        match question.verb {
+            Verb::Acquire if self.watch.changes() != self.changes => {
+                // It is joined anew at this moment.
+                Some(NodeErrorKind::Quarantined.into())
+            }
+            Verb::Acquire => self.fitness.objection(now),
+            Verb::Certify | Verb::Extend | Verb::Repair => self.fitness.objection_to_any(),
+            Verb::Release | Verb::Undo => None,
+        }
     }
 
     /// Up to where it was asked, if it owes an answer.
@@ -83,6 +140,32 @@ pub(super) struct Sent {
     session: u64,
     sequence: u64,
     owed: Option<u64>,
+    /// Of an acquire.
+    vote: Option<Vote>,
+}
+
+/// What a grant is worth.
+struct Vote {
+    watch: Arc<Watch>,
+    changes: u64,
+    compared: Option<Arc<Compared>>,
+}
+
+impl Vote {
+    /// A grant counts only if the node has forgotten nothing since before it was asked (invariant 5).
+    fn judge(&self, reply: Reply) -> Reply {
+        let is_grant = matches!(reply, Reply::Granted | Reply::Counted(_));
+        match &reply {
+            Reply::Failed(failure) if failure.kind() == NodeErrorKind::Forgot => {
+                self.watch.note_change();
+                reply
+            }
+            _ if is_grant && self.watch.changes() != self.changes => {
+                Reply::Failed(NodeErrorKind::Forgot.into())
+            }
+            _ => reply,
+        }
+    }
 }
 
 enum Put {
@@ -115,6 +198,13 @@ impl Shared {
             None if question.is_release() => Some(state.owed.add(Arc::clone(question), now)),
             known => known,
         };
+        let objection = match &state.link {
+            Link::Up(session) => session.objection(question, now),
+            _ => None,
+        };
+        if let Some(failure) = objection {
+            return Put::Refused(failure);
+        }
         let failure = match &mut state.link {
             Link::Up(session) if !question.is_release() && session.is_full() => {
                 NodeErrorKind::Overloaded.into()
@@ -155,14 +245,20 @@ impl Shared {
         }
         session.sent += 1;
         let mut connection = session.connection.clone();
-        let command = script::command(question, form);
+        let vote = (question.verb == Verb::Acquire).then(|| Vote {
+            watch: Arc::clone(&session.watch),
+            changes: session.changes,
+            compared: session.compared.clone(),
+        });
+        let compared = vote.as_ref().and_then(|vote| vote.compared.as_deref());
+        let command = script::command(question, form, compared);
         let mut answer: BoxFuture<'static, RedisResult<Value>> =
             Box::pin(async move { connection.send_packed_command(&command).await });
         let answer = match unconstrained(&mut answer).now_or_never() {
             Some(at_once) => Box::pin(ready(at_once)),
             None => answer,
         };
-        Sent { answer, form, session: session.number, sequence: session.sent, owed }
+        Sent { answer, form, session: session.number, sequence: session.sent, owed, vote }
     }
 
     /// Waits for the answer; sends the script's text where the node does not know it.
@@ -172,12 +268,16 @@ impl Shared {
             if answer.is_ok() {
                 self.note_heard(sent.session, sent.sequence);
             }
-            let answer = reply::read(question, sent.form, answer);
+            let compared = sent.vote.as_ref().and_then(|vote| vote.compared.as_deref());
+            let answer = reply::read(question, sent.form, compared, answer);
             if matches!(answer, Answer::NotNative) {
                 self.note_not_native(sent.session);
             }
             let reply = match answer {
-                Answer::Reply(reply) => reply,
+                Answer::Reply(reply) => match &sent.vote {
+                    Some(vote) => vote.judge(reply),
+                    None => reply,
+                },
                 Answer::OtherForm | Answer::NotNative => {
                     match self.put(question, Some(sent.form.next()), sent.owed) {
                         Put::Queued(again) => {

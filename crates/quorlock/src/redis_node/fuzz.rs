@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::address::parse_all;
 use super::reply::{self, Answer};
 use crate::invalid::InvalidInput;
-use crate::node::{Question, Reply, Verb};
+use crate::node::{Fence, Question, Reply, Verb};
 use crate::resources::{Keys, Resources};
 use crate::script::{Delete, Form};
 use crate::token::Token;
@@ -19,6 +19,8 @@ use crate::token::Token;
 pub struct Read {
     /// What was asked.
     pub verb: Verb,
+    /// Whether with a fence counter.
+    pub fenced: bool,
     /// Whether by the server's own command for it.
     pub native: bool,
     /// What they mean; `None` where the question would be put in another form.
@@ -35,17 +37,23 @@ pub fn replies(bytes: &[u8]) -> Result<Vec<Read>, InvalidInput> {
     let token = Arc::new(Token::new(Uuid::nil(), [0; 16]));
     let (ttl, time_limit) = (Duration::from_secs(1), Duration::from_millis(50));
     let answer = redis::parse_redis_value(bytes);
-    let verbs = [Verb::Acquire, Verb::Extend, Verb::Repair, Verb::Release, Verb::Undo];
-    let asked = verbs.into_iter().flat_map(|verb| [(verb, Form::Hash), (verb, Form::Text)]);
-    let asked = asked.chain([(Verb::Release, Form::Native(Delete::Delifeq))]);
-    let read = asked.map(|(verb, form)| {
+    let plain = [Verb::Acquire, Verb::Extend, Verb::Repair, Verb::Release, Verb::Undo];
+    let plain = plain.map(|verb| (verb, None));
+    let fenced = [
+        (Verb::Acquire, Some(Fence::Count(1))),
+        (Verb::Certify, Some(Fence::Raise { granted: 1, to: 2 })),
+    ];
+    let asked = plain.into_iter().chain(fenced);
+    let asked = asked.flat_map(|verb| [(verb, Form::Hash), (verb, Form::Text)]);
+    let asked = asked.chain([((Verb::Release, None), Form::Native(Delete::Delifeq))]);
+    let read = asked.map(|((verb, fence), form)| {
         let (keys, token) = (keys.clone(), Arc::clone(&token));
-        let question = Question { verb, keys, token, ttl, time_limit };
-        let reply = match reply::read(&question, form, answer.clone()) {
+        let question = Question { verb, keys, token, ttl, fence, time_limit };
+        let reply = match reply::read(&question, form, None, answer.clone()) {
             Answer::Reply(reply) => Some(reply),
             Answer::OtherForm | Answer::NotNative => None,
         };
-        Read { verb, native: form.is_native(), reply }
+        Read { verb, fenced: fence.is_some(), native: form.is_native(), reply }
     });
     Ok(read.collect())
 }

@@ -12,15 +12,21 @@
 //! 4. The driver's queue is never full: where it is, the driver lets waiting commands in as their futures are polled, which
 //!    is not the order of the calls. So what may wait for an answer is bounded before it (`MAX_UNANSWERED`), but for
 //!    releases, of which there are no more than locks.
-//! 5. A connection that owes an answer and does not even answer a `PING` for its patience is given up, and all that waits
+//! 5. A node is asked for a new lock only while it is known to be fit, and its grant counts only if its marker was not seen to
+//!    change between the question and the answer (G1; `join.rs`).
+//! 6. A connection that owes an answer and does not even answer a `PING` for its patience is given up, and all that waits
 //!    on it ends: a frozen node collects nothing (G7). An answer that nobody has looked at yet is no silence.
 
 mod address;
 mod connection;
 mod exchange;
 pub(crate) mod fuzz;
+mod join;
+mod last_words;
+mod login;
 mod meter;
 mod owed;
+mod refusal;
 mod reply;
 mod session;
 #[cfg(feature = "tls")]
@@ -40,8 +46,9 @@ use tokio::task::coop::unconstrained;
 pub use self::address::Server;
 pub(crate) use self::address::{Address, parse_all};
 use self::exchange::Session;
+pub(crate) use self::join::{Joining, Servers};
+pub(crate) use self::login::AskCredentials;
 use self::owed::Owed;
-pub(crate) use self::session::AskCredentials;
 use self::session::Identity;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::Certificates;
@@ -49,14 +56,17 @@ pub(crate) use self::wire::Sockets;
 pub use self::wire::{Abort, Connector, Wire};
 use crate::clock::{Clock, Spawner};
 use crate::entropy::Entropy;
-use crate::error::Failure;
+use crate::error::{Failure, NodeError};
 use crate::event::Audience;
-use crate::node::{Node, Question, Reply};
+use crate::node::{Acted, Mode, Node, Question, Reply};
+use crate::standing::{Fitness, Standing};
 use crate::sync::lock;
 
 /// What a node is made of; see `builder.rs`.
 pub(crate) struct Parts {
+    pub(crate) name: String,
     pub(crate) address: Address,
+    pub(crate) joining: Option<Joining>,
     pub(crate) client_name: String,
     pub(crate) credentials: Option<AskCredentials>,
     pub(crate) connector: Arc<dyn Connector>,
@@ -76,8 +86,9 @@ pub(crate) struct RedisNode {
 impl RedisNode {
     pub(crate) fn new(parts: Parts) -> Self {
         let shared = Shared {
-            name: parts.address.name().into(),
+            name: parts.name.into(),
             address: parts.address,
+            joining: parts.joining,
             client_name: parts.client_name,
             credentials: parts.credentials,
             connector: parts.connector,
@@ -132,6 +143,30 @@ impl Node for RedisNode {
         })
     }
 
+    fn standing(&self) -> Standing {
+        let error = |failure: &Failure| NodeError::new(&self.shared.name, failure.clone());
+        match &lock(&self.shared.state).link {
+            Link::Idle | Link::Connecting => Standing::Connecting,
+            Link::Down(failure) => Standing::Down(error(failure)),
+            Link::Up(session) => match session.fitness() {
+                Fitness::Voting => Standing::Voting,
+                Fitness::Quarantined { until } => {
+                    let ends_in = until.saturating_duration_since(self.shared.clock.now());
+                    Standing::Quarantined { ends_in }
+                }
+                Fitness::Refused(failure) => Standing::Refused(error(failure)),
+            },
+        }
+    }
+
+    fn bootstrap(&self, mode: Mode) -> BoxFuture<'static, Result<Acted, Failure>> {
+        let (connected, shared) = (self.connected(), Arc::clone(&self.shared));
+        Box::pin(async move {
+            connected.await;
+            connection::bootstrap(&shared, mode).await
+        })
+    }
+
     fn owed(&self) -> usize {
         lock(&self.shared.state).owed.count(self.shared.clock.now())
     }
@@ -152,6 +187,7 @@ impl fmt::Debug for RedisNode {
 struct Shared {
     name: Arc<str>,
     address: Address,
+    joining: Option<Joining>,
     client_name: String,
     credentials: Option<AskCredentials>,
     connector: Arc<dyn Connector>,

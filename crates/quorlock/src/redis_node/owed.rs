@@ -114,6 +114,7 @@ mod tests {
             verb: Verb::Release,
             keys: Keys::parse("a".into(), "").unwrap(),
             token: Arc::new(Token::new(Uuid::nil(), [0; 16])),
+            fence: None,
             ttl: Duration::from_millis(ttl_millis),
             time_limit: Duration::from_millis(5),
         })

@@ -1,10 +1,13 @@
-//! What a node's answer means for the question that it answers. Pure; sends nothing.
+//! What a node's answer means for the question that it answers; errors are `refusal.rs`'s. Pure; sends nothing.
 
-use redis::{ErrorKind, RedisError, RedisResult, Value};
+use std::time::Duration;
 
+use redis::{RedisError, RedisResult, Value};
+
+use super::refusal::refusal;
 use crate::error::{Failure, NodeErrorKind};
 use crate::node::{Question, Reply, Verb};
-use crate::script::{self, Form};
+use crate::script::{self, Compared, Form};
 
 /// What to make of an answer.
 pub(super) enum Answer {
@@ -16,40 +19,63 @@ pub(super) enum Answer {
 }
 
 /// Reads the answer to `question`. Anything unexpected is a failure, never a grant.
-pub(super) fn read(question: &Question, form: Form, answer: RedisResult<Value>) -> Answer {
+pub(super) fn read(
+    question: &Question,
+    form: Form,
+    compared: Option<&Compared>,
+    answer: RedisResult<Value>,
+) -> Answer {
     let value = match answer.and_then(Value::extract_error) {
         Ok(value) => value,
         Err(error) if form.is_native() && is_not_native(&error) => return Answer::NotNative,
         Err(error) if form.is_native() && is_about_the_key(&error) => return Answer::OtherForm,
-        Err(error) if error.code() == Some("NOSCRIPT") && script::has_text(question, form) => {
+        Err(error)
+            if error.code() == Some("NOSCRIPT") && script::has_text(question, form, compared) =>
+        {
             return Answer::OtherForm;
         }
-        // First the token, then the cut: half a token would not be found.
-        Err(error) => {
-            return Answer::Reply(Reply::Failed(cut(without_token(classed(error), question))));
-        }
+        Err(error) => return Answer::Reply(Reply::Failed(refusal(error, question.token()))),
     };
-    let by_script = script::is_by_script(question);
+    let by_script = script::is_by_script(question, compared);
     let reply = match (question.verb, &value) {
         (Verb::Acquire, Value::Okay) if !by_script => Reply::Granted,
         (Verb::Acquire, Value::Nil) if !by_script => Reply::Denied,
-        (Verb::Acquire | Verb::Repair, Value::Int(1)) if by_script => Reply::Granted,
-        (Verb::Acquire | Verb::Repair, Value::Int(0)) if by_script => Reply::Denied,
+        (Verb::Acquire, Value::Array(parts)) if question.fence.is_some() => {
+            match parts.as_slice() {
+                [Value::Int(1), Value::Int(counter @ 1..)] => {
+                    Reply::Counted(counter.unsigned_abs())
+                }
+                [Value::Int(0), Value::Int(_)] => Reply::Denied,
+                [Value::Int(-2), Value::Int(_)] => Reply::Failed(NodeErrorKind::Forgot.into()),
+                _ => failed(&value),
+            }
+        }
+        (Verb::Acquire, Value::Int(-2)) if compared.is_some() && question.fence.is_none() => {
+            Reply::Failed(NodeErrorKind::Forgot.into())
+        }
+        (Verb::Acquire, Value::Int(_)) if question.fence.is_some() => failed(&value),
+        (Verb::Acquire | Verb::Certify | Verb::Repair, Value::Int(1)) if by_script => {
+            Reply::Granted
+        }
+        (Verb::Acquire | Verb::Certify | Verb::Repair, Value::Int(0)) if by_script => Reply::Denied,
         (Verb::Extend, Value::Array(parts)) => match parts.as_slice() {
-            [Value::Int(1), Value::Int(_)] => Reply::Kept,
+            // Less than nothing is left where somebody took the expiry away: of that nothing is known.
+            [Value::Int(1), Value::Int(found @ 0..)] => {
+                Reply::Kept { found: Duration::from_millis(found.unsigned_abs()) }
+            }
             [Value::Int(0), Value::Int(_)] => Reply::Missing,
             [Value::Int(-1), Value::Int(_)] => Reply::HeldByAnother,
-            _ => unexpected(&value),
+            _ => failed(&value),
         },
         (Verb::Release | Verb::Undo, Value::Array(parts)) if !form.is_native() => {
-            released(parts).unwrap_or_else(|| unexpected(&value))
+            released(parts).unwrap_or_else(|| failed(&value))
         }
         // The native commands do not say what is there instead; the script does, as where they fail over it.
         (Verb::Release, Value::Int(0)) if form.is_native() => return Answer::OtherForm,
         (Verb::Release, Value::Int(1)) if form.is_native() => {
             Reply::Released { deleted: 1, others: 0, foreign: 0 }
         }
-        _ => unexpected(&value),
+        _ => failed(&value),
     };
     Answer::Reply(reply)
 }
@@ -59,8 +85,8 @@ fn is_not_native(error: &RedisError) -> bool {
     is_unknown || error.code() == Some("NOPERM")
 }
 
-/// Whether a native command may have failed over what the key holds: a value of another type has a code of its own in Valkey,
-/// and none in Redis.
+/// Whether a native command may have failed over what the key holds: a value of another type has a code of its own in
+/// Valkey, and none in Redis.
 fn is_about_the_key(error: &RedisError) -> bool {
     matches!(error.code(), Some("ERR" | "WRONGTYPE"))
 }
@@ -74,7 +100,12 @@ fn released(parts: &[Value]) -> Option<Reply> {
     })
 }
 
-fn unexpected(value: &Value) -> Reply {
+fn failed(value: &Value) -> Reply {
+    Reply::Failed(unexpected(value))
+}
+
+/// An answer that is none to what was asked.
+pub(super) fn unexpected(value: &Value) -> Failure {
     // The kind of value only: a strange answer could carry a token.
     let kind = match value {
         Value::Nil => "nil",
@@ -84,97 +115,15 @@ fn unexpected(value: &Value) -> Reply {
         Value::BulkString(_) => "a string",
         _ => "a value of another type",
     };
-    Reply::Failed(Failure::with_source(
+    Failure::with_source(
         NodeErrorKind::Unclear,
         format!("it answered {kind}, which is no answer to this question"),
-    ))
-}
-
-/// Codes that say: nothing was done, and it may be done another time.
-const REFUSED: [&str; 10] = [
-    "OOM",
-    "READONLY",
-    "LOADING",
-    "MISCONF",
-    "BUSY",
-    "NOREPLICAS",
-    "MASTERDOWN",
-    "TRYAGAIN",
-    "NOSCRIPT",
-    "WRONGTYPE",
-];
-/// Codes that say: nothing was done, nor will be until a configuration is changed.
-const MISCONFIGURED: [&str; 7] =
-    ["NOAUTH", "NOPERM", "WRONGPASS", "MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN"];
-/// The same for errors without a code of their own, by how they begin.
-const REFUSED_ERR: [&str; 1] = ["max number of clients"];
-const MISCONFIGURED_ERR: [&str; 4] = ["unknown command", "DB index", "AUTH", "Client sent AUTH"];
-/// What is kept of what a server says.
-const MAX_SAID: usize = 200;
-
-/// A failed command, as a node's failure.
-pub(super) fn failure(error: RedisError) -> Failure {
-    cut(classed(error))
-}
-
-fn classed(error: RedisError) -> Failure {
-    if error.kind() == ErrorKind::AuthenticationFailed {
-        return Failure::with_source(NodeErrorKind::Misconfigured, error);
-    }
-    let broken = error.is_io_error() || error.is_connection_dropped();
-    if broken || error.is_unrecoverable_error() || error.is_timeout() {
-        return Failure::with_source(NodeErrorKind::Disconnected, error);
-    }
-    let Some(code) = error.code() else {
-        return Failure::with_source(NodeErrorKind::Unclear, error);
-    };
-    let detail = without_arguments(error.detail().unwrap_or_default());
-    let said = format!("{code} {detail}");
-    Failure::with_source(class(code, detail), said.trim_end())
-}
-
-/// What an error says of the command that it answers (safety.md H26).
-fn class(code: &str, detail: &str) -> NodeErrorKind {
-    let begins = |with: &[&str]| code == "ERR" && with.iter().any(|head| detail.starts_with(head));
-    // A server says where in a script an error came about: what was before it has been done.
-    if detail.contains("script:") || detail.contains("@user_script") {
-        NodeErrorKind::Unclear
-    } else if REFUSED.contains(&code) || begins(&REFUSED_ERR) {
-        NodeErrorKind::Refused
-    } else if MISCONFIGURED.contains(&code) || begins(&MISCONFIGURED_ERR) {
-        NodeErrorKind::Misconfigured
-    } else {
-        NodeErrorKind::Unclear
-    }
-}
-
-/// A server repeats the arguments of a command that it does not know, and with them a token.
-fn without_arguments(detail: &str) -> &str {
-    detail.split(", with args").next().unwrap_or_default()
-}
-
-/// Whatever it is that repeats the token: it goes no further.
-fn without_token(failure: Failure, question: &Question) -> Failure {
-    let reason = failure.reason();
-    if reason.contains(question.token()) {
-        Failure::with_source(failure.kind(), reason.replace(question.token(), "..."))
-    } else {
-        failure
-    }
-}
-
-fn cut(failure: Failure) -> Failure {
-    let reason = failure.reason();
-    match reason.char_indices().nth(MAX_SAID) {
-        Some((end, _)) => Failure::with_source(failure.kind(), &reason[..end]),
-        None => failure,
-    }
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use uuid::Uuid;
 
@@ -191,12 +140,13 @@ mod tests {
             keys: Keys::parse("a".into(), "").unwrap(),
             token: Arc::new(Token::new(Uuid::nil(), [0; 16])),
             ttl: Duration::from_secs(1),
+            fence: None,
             time_limit: Duration::from_millis(50),
         }
     }
 
     fn answer(verb: Verb, value: Value) -> Reply {
-        match read(&question(verb), Form::Text, Ok(value)) {
+        match read(&question(verb), Form::Text, None, Ok(value)) {
             Answer::Reply(reply) => reply,
             Answer::OtherForm | Answer::NotNative => panic!("there is no other form than its text"),
         }
@@ -224,7 +174,11 @@ mod tests {
         assert!(matches!(answer(Verb::Repair, Value::Int(1)), Reply::Granted));
         assert!(matches!(answer(Verb::Acquire, Value::Nil), Reply::Denied));
         assert!(matches!(answer(Verb::Repair, Value::Int(0)), Reply::Denied));
-        assert!(matches!(answer(Verb::Extend, pair(1, 500)), Reply::Kept));
+        for ms in [0, 500, i64::MAX] {
+            let found = Duration::from_millis(ms.unsigned_abs());
+            let kept = answer(Verb::Extend, pair(1, ms));
+            assert!(matches!(kept, Reply::Kept { found: told } if told == found), "{kept:?}");
+        }
         assert!(matches!(answer(Verb::Extend, pair(0, -2)), Reply::Missing));
         assert!(matches!(answer(Verb::Extend, pair(-1, -2)), Reply::HeldByAnother));
         for verb in [Verb::Release, Verb::Undo] {
@@ -253,6 +207,9 @@ mod tests {
         }
         assert!(matches!(answer(Verb::Acquire, Value::Int(1)), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Extend, Value::Okay), Reply::Failed(_)));
+        assert!(matches!(answer(Verb::Extend, pair(1, -1)), Reply::Failed(_)));
+        assert!(matches!(answer(Verb::Extend, pair(1, -2)), Reply::Failed(_)));
+        assert!(matches!(answer(Verb::Extend, pair(2, 500)), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Repair, Value::Okay), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Release, Value::Int(1)), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Release, pair(1, 0)), Reply::Failed(_)));
@@ -302,7 +259,7 @@ mod tests {
     #[test]
     fn the_native_command_says_yes_and_the_script_says_why_not() {
         let form = Form::Native(Delete::Delifeq);
-        let read = |value| read(&question(Verb::Release), form, Ok(value));
+        let read = |value| read(&question(Verb::Release), form, None, Ok(value));
         let deleted = read(Value::Int(1));
         assert!(matches!(deleted, Answer::Reply(Reply::Released { deleted: 1, others: 0, .. })));
         assert!(matches!(read(Value::Int(0)), Answer::OtherForm));
@@ -314,19 +271,6 @@ mod tests {
             assert!(matches!(read(line(said)), Answer::OtherForm), "{said}");
         }
         assert!(matches!(read(line("-OOM no")), Answer::Reply(Reply::Failed(_))));
-    }
-
-    #[test]
-    fn whatever_repeats_the_token_does_not_make_it_known_and_long_stories_are_cut() {
-        let token = question(Verb::Acquire).token().to_owned();
-        let failure = failed(Verb::Acquire, &format!("-ERR what is {token} to you"));
-        assert!(!failure.to_string().contains(&token), "{failure}");
-        let failure = failed(Verb::Acquire, &format!("-ERR {}", "x".repeat(100_000)));
-        assert!(failure.to_string().len() < 300);
-        for before in 0..MAX_SAID {
-            let failure = failed(Verb::Acquire, &format!("-ERR {}{token}", "x".repeat(before)));
-            assert!(!failure.to_string().contains(&token[..8]), "{failure}");
-        }
     }
 
     #[test]

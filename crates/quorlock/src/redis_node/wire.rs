@@ -151,6 +151,17 @@ mod tests {
 
     use super::*;
 
+    #[tokio::test]
+    async fn a_stream_waits_for_nothing_and_notices_when_its_peer_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let wire = TcpWire::open("127.0.0.1", port, Abort::default()).await.unwrap();
+        let socket = SockRef::from(&wire.stream);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(KEEPALIVE));
+    }
+
     /// What the peer reads when the stream is dropped.
     async fn end_of_a_stream(abort: bool) -> io::Result<usize> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -6,7 +6,7 @@ use futures::FutureExt;
 
 use super::*;
 use crate::clock::{Clock, SystemClock};
-use crate::scripted::{Scripted, after, nodes, terms, token};
+use crate::scripted::{KEPT, Scripted, after, nodes, terms, token};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -165,9 +165,14 @@ async fn g4_an_acquire_dropped_at_any_await_is_given_back() {
     }
 }
 
+/// Of nodes that have acknowledged nothing so far.
+fn unknown(nodes: &Nodes) -> Arc<Baselines> {
+    Arc::new(Baselines::new((0..nodes.len()).map(|_| None)))
+}
+
 async fn extended(nodes: &Arc<Nodes>) -> Result<Kept, NotKept> {
     let deadline = later(SystemClock.now(), terms().validity.length());
-    extend(nodes, &terms(), &Arc::new(token()), deadline).await
+    extend(nodes, &terms(), &Arc::new(token()), &unknown(nodes), deadline).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,9 +217,10 @@ async fn an_extend_that_cannot_be_won_still_hears_whether_the_majority_is_gone()
 #[tokio::test(start_paused = true)]
 async fn g6_an_extend_ends_at_the_old_deadline() {
     let (nodes, scripted) = nodes(3);
-    scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(20, Reply::Kept)]));
+    scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(20, KEPT)]));
     let begun = SystemClock.now();
-    let kept = extend(&nodes, &terms(), &Arc::new(token()), begun + 10 * MS).await;
+    let (token, unknown) = (Arc::new(token()), unknown(&nodes));
+    let kept = extend(&nodes, &terms(), &token, &unknown, begun + 10 * MS).await;
     assert!(matches!(kept, Err(NotKept::NoQuorum(_))));
     assert_eq!(SystemClock.now() - begun, 10 * MS);
 }
@@ -225,7 +231,8 @@ async fn g6_repair_follows_a_proven_majority_and_reaches_nodes_that_answer_late(
     scripted[0].plan(Verb::Extend, [after(0, Reply::Missing)]);
     scripted[4].plan(Verb::Extend, [after(300, Reply::Missing)]);
     let token = Arc::new(token());
-    let kept = extend(&nodes, &terms(), &token, later(SystemClock.now(), 900 * MS)).await.unwrap();
+    let old = later(SystemClock.now(), 900 * MS);
+    let kept = extend(&nodes, &terms(), &token, &unknown(&nodes), old).await.unwrap();
     assert!(scripted.iter().all(|node| !node.asked().contains(&Verb::Repair)));
     repair(&nodes, &terms(), &token, kept, |_| {});
     assert!(scripted[0].asked().contains(&Verb::Repair));
@@ -239,7 +246,8 @@ async fn g6_no_node_is_repaired_once_the_extended_lease_is_over() {
     let (nodes, scripted) = nodes(3);
     scripted[2].plan(Verb::Extend, [after(988, Reply::Missing)]);
     let token = Arc::new(token());
-    let kept = extend(&nodes, &terms(), &token, later(SystemClock.now(), 900 * MS)).await.unwrap();
+    let old = later(SystemClock.now(), 900 * MS);
+    let kept = extend(&nodes, &terms(), &token, &unknown(&nodes), old).await.unwrap();
     repair(&nodes, &terms(), &token, kept, |_| {});
     tokio::time::sleep(2_000 * MS).await;
     assert_eq!(scripted[2].asked(), [Verb::Extend]);

@@ -57,7 +57,8 @@ fn unmarked(surface: &str) -> Vec<String> {
     let idle =
         lines().filter_map(move |line| idle.iter().find_map(|start| line.strip_prefix(start)));
     let idle = idle.filter_map(|rest| rest.split([' ', '<']).next()).filter(|name| {
-        let is_it = |line: &str| line.ends_with(&format!("pub struct {name}"));
+        let ends = [format!("pub struct {name}"), format!("pub struct {name}<")];
+        let is_it = |line: &str| line.ends_with(&ends[0]) || line.contains(&ends[1]);
         !lines().any(|line| is_it(line) && line.contains("#[must_use]"))
     });
     let idle = idle.map(|name| format!("without `must_use`: {name}"));

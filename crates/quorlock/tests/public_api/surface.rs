@@ -138,6 +138,7 @@ impl Surface {
                 _ => None,
             });
             for block in impls {
+                let name = &with_arguments(block, name);
                 match &block.trait_ {
                     Some((_, of, _)) => lines.push(of_a_trait(block, &text(of), name)),
                     None => lines.extend(
@@ -187,6 +188,17 @@ fn flatten(tree: &UseTree, above: &mut Vec<String>, names: &mut Vec<(String, Vec
 fn is_for(block: &ItemImpl, name: &str) -> bool {
     matches!(&*block.self_ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name))
         && !is_hidden(&block.attrs)
+}
+
+/// The type that a block is for: of a generic one, with what it is filled with.
+fn with_arguments(block: &ItemImpl, name: &str) -> String {
+    match &*block.self_ty {
+        Type::Path(path) => {
+            let arguments = path.path.segments.last().map(|last| text(&last.arguments));
+            format!("{name}{}", arguments.unwrap_or_default())
+        }
+        _ => name.to_owned(),
+    }
 }
 
 fn of_a_trait(block: &ItemImpl, of: &str, name: &str) -> String {

@@ -57,7 +57,7 @@ fn failure(node: &str, kind: NodeErrorKind) -> NodeError {
 
 fn acquired(millis: u64, margin: usize) -> Event {
     let took = Duration::from_millis(millis);
-    Event::Acquired { resources: resources(), took, votes: 3, margin }
+    Event::Acquired { resources: resources(), took, votes: 3, margin, rounds: 1 }
 }
 
 fn released(millis: u64) -> Event {
@@ -67,6 +67,11 @@ fn released(millis: u64) -> Event {
 fn extend_failed() -> Event {
     let failures = vec![failure("c:1/0", NodeErrorKind::KeyGone)];
     Event::ExtendFailed { resources: resources(), valid_for: Duration::ZERO, failures }
+}
+
+fn anomaly() -> Event {
+    let missing = Duration::from_secs(1);
+    Event::ClockAnomaly { node: node("c:1/0"), resources: resources(), missing }
 }
 
 /// At least one of every kind.
@@ -81,12 +86,17 @@ fn one_of_each() -> Vec<Event> {
         Event::Extended { resources: resources(), valid_for: Duration::ZERO },
         extend_failed(),
         Event::Repaired { resources: resources(), node: node("a:1/0") },
+        anomaly(),
         lost(LostReason::Expired),
         released(0),
         Event::TakenUp { resources: resources(), valid_for: Duration::ZERO },
         Event::HandedOver { resources: resources() },
         Event::NodeConnected { node: node("a:1/0"), owed: 7 },
         Event::NodeDown { error: failure("b:1/0", NodeErrorKind::Down) },
+        Event::NodeVotes { node: node("a:1/0") },
+        Event::NodeQuarantined { node: node("b:1/0"), ends_in: Duration::ZERO },
+        Event::NodeRefused { error: failure("c:1/0", NodeErrorKind::Replica) },
+        Event::NodeMayEvict { node: node("a:1/0"), policy: "allkeys-lru".to_owned() },
         Event::OldConnectionLeft { node: node("a:1/0") },
         Event::OwedReleaseDropped { node: node("b:1/0") },
     ]
@@ -122,6 +132,7 @@ fn every_event_becomes_its_metrics() {
         "quorlock_acquire_margin [2.0]",
         "quorlock_acquire_seconds [0.25]",
         "quorlock_acquired_total 1",
+        "quorlock_clock_anomalies_total c:1/0 1",
         "quorlock_denied_total 1",
         "quorlock_extend_failures_total 1",
         "quorlock_extended_total 1",
@@ -133,8 +144,15 @@ fn every_event_becomes_its_metrics() {
         "quorlock_node_failures_total b:1/0 no_answer 1",
         "quorlock_node_failures_total c:1/0 down 1",
         "quorlock_node_failures_total c:1/0 key_gone 1",
+        "quorlock_node_failures_total c:1/0 replica 1",
+        "quorlock_node_may_evict_total a:1/0 1",
+        "quorlock_node_quarantines_total a:1/0 0",
+        "quorlock_node_quarantines_total b:1/0 1",
         "quorlock_node_up a:1/0 1",
         "quorlock_node_up b:1/0 0",
+        "quorlock_node_votes a:1/0 1",
+        "quorlock_node_votes b:1/0 0",
+        "quorlock_node_votes c:1/0 0",
         "quorlock_old_connections_left_total a:1/0 1",
         "quorlock_owed_releases_total a:1/0 7",
         "quorlock_release_left_seconds [0.0]",

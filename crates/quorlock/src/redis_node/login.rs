@@ -1,0 +1,137 @@
+//! The login of a connection: as whom, in which database, and what the node says to it. By commands of our own, since the
+//! driver's login keeps too little of an error. What comes before and behind it is `session.rs`'s.
+
+use std::error::Error as StdError;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, FromRedisValue, ProtocolVersion, RedisConnectionInfo, RedisResult, Value};
+
+use super::Shared;
+use super::refusal::login_failure;
+use super::reply::unexpected;
+use crate::error::{Failure, NodeErrorKind};
+
+/// Tells the user and the password for a node; see [`Builder::credentials`](crate::Builder::credentials).
+pub(crate) type AskCredentials = Arc<
+    dyn Fn(&str) -> BoxFuture<'static, Result<(String, String), Box<dyn StdError + Send + Sync>>>
+        + Send
+        + Sync,
+>;
+
+/// As whom: what the URL says, or whoever is asked anew for every connection.
+pub(super) async fn as_whom(node: &Shared) -> Result<RedisConnectionInfo, Failure> {
+    let login = node.address.login.clone();
+    let Some(ask) = &node.credentials else { return Ok(login) };
+    // It is foreign code, and who waits for a connection waits for it: a panic must not end the task that connects.
+    let asked = AssertUnwindSafe(async { ask(&node.name).await }).catch_unwind().await;
+    let asked = asked.unwrap_or_else(|_| Err("asking for credentials panicked".into()));
+    let (user, password) =
+        asked.map_err(|error| Failure::with_source(NodeErrorKind::Down, error))?;
+    let login = match user.as_str() {
+        "" if login.username().is_none() => login,
+        "" => login.set_username("default"),
+        user => login.set_username(user),
+    };
+    Ok(login.set_password(password))
+}
+
+/// Sends all of it at once, and nothing else before it is answered.
+///
+/// # Errors
+///
+/// What the node said to the first command that it refused, or how the connection broke. Never with the password.
+pub(super) async fn log_in(
+    connection: &MultiplexedConnection,
+    login: &RedisConnectionInfo,
+) -> Result<(), Failure> {
+    let (needed, password) = (needed(login), login.password().unwrap_or_default());
+    let commands = needed.iter().cloned().chain(shown());
+    let answers = join_all(commands.map(|command| ask(connection, command))).await;
+    let mut refused = None;
+    for (index, answer) in answers.into_iter().enumerate() {
+        let failure = match answer.map_err(|error| login_failure(error, password)) {
+            Ok(Value::Okay | Value::Map(_)) => continue,
+            Ok(other) => unexpected(&other),
+            Err(failure) => failure,
+        };
+        if index < needed.len() {
+            return Err(failure);
+        }
+        match failure.kind() {
+            // One that is full says so to the first command, whichever it is, and hangs up.
+            NodeErrorKind::Disconnected => return Err(refused.unwrap_or(failure)),
+            NodeErrorKind::Refused => refused = refused.or(Some(failure)),
+            // It need not know the command, nor we have the right to it.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What has to be accepted.
+fn needed(login: &RedisConnectionInfo) -> Vec<Cmd> {
+    let credentials = login.password().map(|password| (login.username(), password));
+    let mut commands = Vec::new();
+    if login.protocol() == ProtocolVersion::RESP3 {
+        // The driver has said so before, and takes any answer.
+        commands.push(words(&["HELLO", "3"]));
+    }
+    match credentials {
+        Some((Some(user), password)) => commands.push(words(&["AUTH", user, password])),
+        Some((None, password)) => commands.push(words(&["AUTH", password])),
+        None => {}
+    }
+    if login.db() != 0 {
+        commands.push(words(&["SELECT", &login.db().to_string()]));
+    }
+    commands
+}
+
+/// What `CLIENT LIST` shows of us, on servers that know it.
+fn shown() -> [Cmd; 2] {
+    [("LIB-NAME", env!("CARGO_PKG_NAME")), ("LIB-VER", env!("CARGO_PKG_VERSION"))]
+        .map(|(what, value)| words(&["CLIENT", "SETINFO", what, value]))
+}
+
+/// One command with its answer.
+pub(super) async fn ask(connection: &MultiplexedConnection, command: Cmd) -> RedisResult<Value> {
+    connection.clone().send_packed_command(&command).await?.extract_error()
+}
+
+pub(super) fn words(words: &[&str]) -> Cmd {
+    let mut command = Cmd::new();
+    words.iter().for_each(|word| {
+        command.arg(*word);
+    });
+    command
+}
+
+/// What a node does not want to say (no right, an old version) is left out.
+pub(super) fn read<T: FromRedisValue>(answer: &RedisResult<Value>) -> Option<T> {
+    answer.as_ref().ok().and_then(|value| T::from_redis_value_ref(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(login: RedisConnectionInfo) -> Vec<String> {
+        let packed = |command: &Cmd| String::from_utf8(command.get_packed_command()).unwrap();
+        let words =
+            |packed: &String| packed.split("\r\n").skip(2).step_by(2).collect::<Vec<_>>().join(" ");
+        needed(&login).iter().map(packed).map(|packed| words(&packed)).collect()
+    }
+
+    #[test]
+    fn only_what_is_needed_has_to_be_accepted() {
+        let login = RedisConnectionInfo::default;
+        assert_eq!(said(login()), [""; 0]);
+        assert_eq!(said(login().set_password("p")), ["AUTH p"]);
+        assert_eq!(said(login().set_username("u").set_password("p")), ["AUTH u p"]);
+        assert_eq!(said(login().set_password("p").set_db(3)), ["AUTH p", "SELECT 3"]);
+    }
+}

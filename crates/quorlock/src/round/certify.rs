@@ -1,0 +1,79 @@
+//! The second round of an acquire with fencing, where the nodes have counted the holder differently: it raises their
+//! counters to the highest, wherever nobody else has been counted since. Proof and model: safety.md, G2.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::ballot::Ballot;
+use super::question;
+use crate::error::NodeErrorKind;
+use crate::fan_out::FanOut;
+use crate::fencing::{Counters, FencingToken};
+use crate::lease::Terms;
+use crate::node::{Fence, Question, Reply, Verb};
+use crate::quorum::Verdict;
+use crate::token::Token;
+use crate::validity::later;
+
+/// What has to be raised, and for whom.
+pub(super) struct Raising<'a> {
+    pub(super) terms: &'a Terms,
+    pub(super) token: &'a Arc<Token>,
+    pub(super) counters: &'a Counters,
+}
+
+impl Raising<'_> {
+    /// After a won round: asks those whose counters stand below the highest to raise them, until so many stand there as have
+    /// to. Returns how many round trips it took in all: one, where all have counted alike.
+    ///
+    /// Grants of the first round that come late are counted, and raised where they have to be. A node whose counter stands
+    /// higher certifies nothing: it may have granted a later holder.
+    pub(super) async fn certify(
+        self,
+        asked: &mut FanOut,
+        ballot: &mut Ballot,
+        deadline: Instant,
+    ) -> usize {
+        let Some(highest) = self.counters.highest() else { return 1 };
+        let below: Vec<_> = self.counters.below(highest).collect();
+        if below.is_empty() || ballot.tally.verdict() != Verdict::Won {
+            return 1;
+        }
+        for (index, counter) in below {
+            ballot.take_back_grant(index);
+            asked.also(index, self.raise(counter, highest));
+        }
+        let clock = asked.clock();
+        let end = later(clock.now(), self.terms.time_limit).min(deadline);
+        let mut timer = clock.sleep_until(end);
+        loop {
+            let heard = tokio::select! {
+                biased;
+                heard = asked.next() => heard,
+                () = &mut timer => None,
+            };
+            let Some((index, reply)) = heard else { return 2 };
+            let failure = match reply {
+                Reply::Counted(counter) if counter < highest.get() => {
+                    asked.also(index, self.raise(counter, highest));
+                    continue;
+                }
+                Reply::Counted(counter) if counter == highest.get() => None,
+                Reply::Counted(_) => Some(NodeErrorKind::HeldByAnother.into()),
+                Reply::Granted => None,
+                other => Some(other.into_failure()),
+            };
+            if ballot.record(index, failure).is_break() {
+                return 2;
+            }
+        }
+    }
+
+    fn raise(&self, granted: u64, to: FencingToken) -> Question {
+        let fence = Some(Fence::Raise { granted, to: to.get() });
+        Question { fence, ..question(Verb::Certify, self.terms, self.token) }
+    }
+}
+
+#[cfg(test)]
+mod tests;
