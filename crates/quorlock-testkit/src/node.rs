@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use quorlock::seam::MARKERS;
 use redis::{FromRedisValue, Value};
 use tokio::sync::Mutex;
 
@@ -246,11 +247,14 @@ impl Node {
 
     /// The names of all its keys (of database 0), sorted.
     ///
+    /// Markers, which are no locks, are left out.
+    ///
     /// # Errors
     ///
     /// Those of [`command`](Self::command).
     pub async fn keys(&self) -> Result<Vec<String>, Error> {
         let mut keys: Vec<String> = self.ask(&["KEYS", "*"]).await?;
+        keys.retain(|key| !key.starts_with(MARKERS));
         keys.sort();
         Ok(keys)
     }

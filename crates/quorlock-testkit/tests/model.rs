@@ -6,15 +6,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use quorlock::seam;
-use quorlock::seam::Verb;
+use quorlock::seam::{Fence, Verb, text};
 use quorlock_testkit::embedded::{ClockJump, EmbeddedNode, Reply};
-use quorlock_testkit::simulation::Model;
+use quorlock_testkit::simulation::{Ask, Model};
 use tokio::runtime::{Builder, Runtime};
-
-const ACQUIRE: &str = include_str!("../../quorlock/src/lua/acquire.lua");
-const EXTEND: &str = include_str!("../../quorlock/src/lua/extend.lua");
-const REPAIR: &str = include_str!("../../quorlock/src/lua/repair.lua");
-const RELEASE: &str = include_str!("../../quorlock/src/lua/release.lua");
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
 const TOKENS: [&str; 3] = ["one", "two", "three"];
@@ -27,6 +22,7 @@ enum Step {
         keys: Vec<String>,
         token: &'static str,
         ttl: i64,
+        fence: Option<Fence>,
     },
     /// Moves the clock by so many microseconds.
     Passes(i64),
@@ -44,6 +40,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let verb = prop_oneof![
         Just(Verb::Acquire),
+        Just(Verb::Certify),
         Just(Verb::Extend),
         Just(Verb::Repair),
         Just(Verb::Release),
@@ -51,8 +48,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     // The library sorts the names of a set, and so does this.
     let keys = subsequence(KEYS.map(str::to_owned).to_vec(), 1..=KEYS.len());
-    let ask = (verb, keys, prop::sample::select(&TOKENS), 1..=50i64)
-        .prop_map(|(verb, keys, token, ttl)| Step::Ask { verb, keys, token, ttl });
+    let number = prop_oneof![6 => 0..6u64, 1 => Just(AHEAD), 1 => Just(TOO_FAR_AHEAD)];
+    let fence = prop::option::of((number.clone(), number));
+    let ask = (verb, keys, prop::sample::select(&TOKENS), 1..=50i64, fence).prop_map(
+        |(verb, keys, token, ttl, fence)| {
+            let fence = fence_of(verb, fence);
+            Step::Ask { verb, keys, token, ttl, fence }
+        },
+    );
     let to_expiry =
         (0..KEYS.len(), prop_oneof![Just(-MS), Just(-1), Just(0), Just(MS - 1), Just(MS)])
             .prop_map(|(key, after)| Step::ToExpiry { key, after });
@@ -64,6 +67,24 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..KEYS.len()).prop_map(|key| Step::Forgets { key }),
     ];
     prop::collection::vec(step, 1..80)
+}
+
+/// Where the clock of the node begins, in microseconds.
+const BEGIN: i64 = 1_700_000_000_000_000;
+/// A number that a node still takes for a time of day, until its clock is moved back a little; and one that it does not.
+const AHEAD: u64 = (BEGIN as u64) + 86_400_000_000;
+const TOO_FAR_AHEAD: u64 = AHEAD + 1_000_000;
+
+/// What can be asked together.
+fn fence_of(verb: Verb, numbers: Option<(u64, u64)>) -> Option<Fence> {
+    let (one, other) = numbers.unwrap_or((1, 2));
+    match verb {
+        Verb::Certify => Some(Fence::Raise { granted: one, to: other }),
+        _ if numbers.is_none() => None,
+        Verb::Acquire => Some(Fence::Count(one)),
+        Verb::Extend | Verb::Repair | Verb::Release => Some(Fence::Lift(one)),
+        Verb::Undo => None,
+    }
 }
 
 /// A node that runs the scripts and the model beside it, on one clock.
@@ -83,7 +104,7 @@ impl Pair {
             let _inside = runtime.enter();
             EmbeddedNode::pipe("node")
         };
-        Self { _runtime: runtime, node, model: Model::default(), now_us: 0 }
+        Self { _runtime: runtime, node, model: Model::default(), now_us: BEGIN }
     }
 
     fn now(&self) -> i64 {
@@ -102,8 +123,12 @@ impl Pair {
     /// When a server lets go of what has expired is its own affair, and shows where its clock goes back: a key that is
     /// still in memory lives again. Both let go now.
     fn sweep(&mut self) {
-        KEYS.iter().for_each(|key| drop(self.run(&["GET", key])));
-        self.model.ask(Verb::Release, &[], "", 0, self.now());
+        for key in KEYS {
+            drop(self.run(&["GET", key]));
+            drop(self.run(&["GET", &format!("quorlock:fence:{key}")]));
+        }
+        let nothing = Ask { verb: Verb::Release, keys: &[], token: "", ttl: 0, fence: None };
+        self.model.ask(&nothing, self.now());
     }
 
     fn expiry(&self, key: usize) -> Option<i64> {
@@ -116,9 +141,10 @@ impl Pair {
     }
 
     /// What the library sends, and how it reads the answer.
-    fn ask_scripts(&self, verb: Verb, keys: &[String], token: &str, ttl: i64) -> seam::Reply {
-        let ttl = ttl.to_string();
-        if let (Verb::Acquire, [key]) = (verb, keys) {
+    fn ask_scripts(&self, ask: &Ask<'_>) -> seam::Reply {
+        let Ask { verb, keys, token, fence, .. } = *ask;
+        let ttl = ask.ttl.to_string();
+        if let (Verb::Acquire, [key], None) = (verb, keys, fence) {
             return match self.run(&["SET", key, token, "NX", "PX", &ttl]) {
                 Reply::Status(_) => seam::Reply::Granted,
                 Reply::Nil => seam::Reply::Denied,
@@ -126,19 +152,34 @@ impl Pair {
             };
         }
         let script = match verb {
-            Verb::Acquire => ACQUIRE,
-            Verb::Extend => EXTEND,
-            Verb::Repair => REPAIR,
-            Verb::Release | Verb::Undo => RELEASE,
+            Verb::Acquire if fence.is_some() => text::ACQUIRE_FENCED,
+            Verb::Acquire => text::ACQUIRE,
+            Verb::Certify => text::CERTIFY,
+            Verb::Extend => text::EXTEND,
+            Verb::Repair => text::REPAIR,
+            Verb::Release | Verb::Undo => text::RELEASE,
         };
-        let number = keys.len().to_string();
-        let mut words = vec!["EVAL", script, &number];
-        words.extend(keys.iter().map(String::as_str));
-        words.push(token);
-        if !verb.is_release() {
-            words.push(&ttl);
+        let mut all_keys = keys.to_vec();
+        if fence.is_some() {
+            all_keys.extend(keys.iter().map(|key| format!("quorlock:fence:{key}")));
         }
-        read(verb, &self.run(&words))
+        let mut words = vec!["EVAL".to_owned(), script.to_owned(), all_keys.len().to_string()];
+        words.extend(all_keys);
+        words.push(token.to_owned());
+        if matches!(verb, Verb::Acquire | Verb::Extend | Verb::Repair) {
+            words.push(ttl);
+        }
+        match fence {
+            None => {}
+            Some(Fence::Count(number) | Fence::Lift(number)) => words.push(number.to_string()),
+            Some(Fence::Raise { granted, to }) => {
+                words.extend([granted.to_string(), to.to_string()]);
+            }
+        }
+        if fence.is_some() {
+            words.push("86400000".to_owned());
+        }
+        read(ask, &self.run(&words.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 
     /// The keys that are there, whose they are, and how long they last.
@@ -154,18 +195,24 @@ impl Pair {
 
     fn in_the_model(&self) -> Vec<(String, String, i64)> {
         let live = self.model.live(self.now());
-        live.map(|(key, entry)| {
+        let locks = live.map(|(key, entry)| {
             (key.clone(), entry.token.to_string(), entry.expires_at - self.now())
-        })
-        .collect()
+        });
+        let counters = self.model.counters(self.now()).map(|(key, counter)| {
+            let left = counter.expires_at - self.now();
+            (format!("quorlock:fence:{key}"), counter.number.to_string(), left)
+        });
+        // As the node lists them: the counters behind the locks, whose names are short here.
+        locks.chain(counters).collect()
     }
 
     /// Both do it. What they said, in that order, where they said something.
     fn step(&mut self, step: &Step) -> Option<[String; 2]> {
         match step {
-            Step::Ask { verb, keys, token, ttl } => {
-                let scripts = self.ask_scripts(*verb, keys, token, *ttl);
-                let model = self.model.ask(*verb, keys, token, *ttl, self.now());
+            Step::Ask { verb, keys, token, ttl, fence } => {
+                let ask = Ask { verb: *verb, keys, token, ttl: *ttl, fence: *fence };
+                let scripts = self.ask_scripts(&ask);
+                let model = self.model.ask(&ask, self.now());
                 return Some([format!("{scripts:?}"), format!("{model:?}")]);
             }
             Step::Passes(us) => self.pass(*us),
@@ -180,7 +227,9 @@ impl Pair {
                 if let Some(token) = holder {
                     self.run(&["DEL", KEYS[*key]]);
                     let key = [KEYS[*key].to_owned()];
-                    self.model.ask(Verb::Release, &key, &token, 0, self.now());
+                    let verb = Verb::Release;
+                    let ask = Ask { verb, keys: &key, token: &token, ttl: 0, fence: None };
+                    self.model.ask(&ask, self.now());
                 }
             }
         }
@@ -188,7 +237,8 @@ impl Pair {
     }
 }
 
-fn read(verb: Verb, reply: &Reply) -> seam::Reply {
+fn read(ask: &Ask<'_>, reply: &Reply) -> seam::Reply {
+    let verb = ask.verb;
     let numbers = |parts: &[Reply]| parts.iter().filter_map(Reply::int).collect::<Vec<_>>();
     let said = match reply {
         Reply::Int(number) => vec![*number],
@@ -196,9 +246,14 @@ fn read(verb: Verb, reply: &Reply) -> seam::Reply {
         other => panic!("{verb:?} answered {other:?}"),
     };
     match (verb, said.as_slice()) {
-        (Verb::Acquire | Verb::Repair, [1]) => seam::Reply::Granted,
-        (Verb::Acquire | Verb::Repair, [0]) => seam::Reply::Denied,
-        (Verb::Extend, [1, _]) => seam::Reply::Kept,
+        (Verb::Acquire, [1, counter]) => seam::Reply::Counted(counter.unsigned_abs()),
+        (Verb::Acquire, [0, 0]) => seam::Reply::Denied,
+        (Verb::Acquire | Verb::Certify | Verb::Repair, [1]) => seam::Reply::Granted,
+        (Verb::Acquire | Verb::Certify | Verb::Repair, [0]) => seam::Reply::Denied,
+        (Verb::Extend, [1, found]) => {
+            let found = u64::try_from(*found).expect("a key that is there has some time left");
+            seam::Reply::Kept { found: Duration::from_millis(found) }
+        }
         (Verb::Extend, [0, _]) => seam::Reply::Missing,
         (Verb::Extend, [-1, _]) => seam::Reply::HeldByAnother,
         (Verb::Release | Verb::Undo, [deleted, others, foreign]) => {
@@ -235,10 +290,11 @@ fn the_model_agrees_with_the_scripts_at_every_boundary() {
             for (token, ttl) in [("one", 1), ("one", 10), ("one", 11), ("two", 50)] {
                 let mut pair = Pair::new();
                 let keys = key.clone();
-                pair.step(&Step::Ask { verb: Verb::Acquire, keys, token: "one", ttl: 10 });
+                let (fence, verb_before) = (None, Verb::Acquire);
+                pair.step(&Step::Ask { verb: verb_before, keys, token: "one", ttl: 10, fence });
                 pair.pass(before);
                 let [scripts, model] = pair
-                    .step(&Step::Ask { verb, keys: key.clone(), token, ttl })
+                    .step(&Step::Ask { verb, keys: key.clone(), token, ttl, fence })
                     .expect("a question is answered");
                 let case = format!("{verb:?} by {token} for {ttl} ms after {before} us");
                 assert_eq!(scripts, model, "{case}");

@@ -70,7 +70,7 @@ fn bad_usage_ends_with_2_and_says_what_would_be_right() {
         ("--seeds few", "write A..B"),
         ("--seeds 0..9 --depth sea", "node, wire"),
         ("--seeds 0..9 --faults freeze,thaw", "script-flush"),
-        ("--seeds 0..9 --faults majority-wipe", "--beyond-assumptions"),
+        ("--seeds 0..9 --faults client-suspend", "--beyond-assumptions"),
         ("--seeds 0..9 --depth wire --faults duplicate", "--depth wire"),
         ("--seeds 0..9 --jobs 0", "--jobs"),
         ("--seed 1 --nodes 0", "--nodes"),

@@ -15,7 +15,7 @@ pub enum ClockJump {
 
 /// Where the clock of a node begins that is reached over pipes: the same in every run, so that a
 /// simulation repeats itself.
-const EPOCH_US: i64 = 1_700_000_000_000_000;
+pub(crate) const EPOCH_US: i64 = 1_700_000_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct NodeClock {

@@ -116,8 +116,18 @@ impl EmbeddedNode {
     /// Forgets all keys: FLUSHALL. The process goes on.
     pub fn wipe(&self) {
         self.with(|server| {
-            server.keyspace.clear_all();
+            server.wipe();
             server.forget_changes();
+        });
+    }
+
+    /// Forgets what has expired by now and tells those who track it: what a server does in its spare time, and this node
+    /// only when it is told to. Otherwise it notices when the key is asked for. A node that is frozen or down does nothing.
+    pub fn notice_expired(&self) {
+        self.with(|server| {
+            if server.state == State::Running {
+                server.notice_expired();
+            }
         });
     }
 

@@ -39,10 +39,14 @@ impl Entry {
 pub(crate) struct Keyspace([BTreeMap<Vec<u8>, Entry>; DATABASES]);
 
 impl Keyspace {
-    pub(crate) fn get(&mut self, db: usize, key: &[u8], now_ms: i64) -> Option<&mut Entry> {
-        if self.0[db].get(key).is_some_and(|entry| !entry.is_live(now_ms)) {
-            self.0[db].remove(key);
-        }
+    /// Forgets this key if it has expired; says whether it has.
+    pub(crate) fn expire(&mut self, db: usize, key: &[u8], now_ms: i64) -> bool {
+        let has_expired = self.0[db].get(key).is_some_and(|entry| !entry.is_live(now_ms));
+        has_expired && self.0[db].remove(key).is_some()
+    }
+
+    /// What is there, expired or not.
+    pub(crate) fn get(&mut self, db: usize, key: &[u8]) -> Option<&mut Entry> {
         self.0[db].get_mut(key)
     }
 
@@ -50,8 +54,8 @@ impl Keyspace {
         self.0[db].insert(key.to_vec(), entry);
     }
 
-    pub(crate) fn remove(&mut self, db: usize, key: &[u8], now_ms: i64) -> bool {
-        self.0[db].remove(key).is_some_and(|entry| entry.is_live(now_ms))
+    pub(crate) fn remove(&mut self, db: usize, key: &[u8]) {
+        self.0[db].remove(key);
     }
 
     pub(crate) fn clear(&mut self, db: usize) {
@@ -62,9 +66,17 @@ impl Keyspace {
         *self = Self::default();
     }
 
-    /// Forgets what has expired, as a server does in its spare time.
-    pub(crate) fn purge(&mut self, now_ms: i64) {
-        self.0.iter_mut().for_each(|keys| keys.retain(|_, entry| entry.is_live(now_ms)));
+    /// Forgets what has expired, as a server does in its spare time; gives the keys.
+    pub(crate) fn purge(&mut self, now_ms: i64) -> Vec<Vec<u8>> {
+        let mut expired = Vec::new();
+        for keys in &mut self.0 {
+            keys.retain(|key, entry| {
+                let is_live = entry.is_live(now_ms);
+                expired.extend((!is_live).then(|| key.clone()));
+                is_live
+            });
+        }
+        expired
     }
 
     /// What lives in one database.

@@ -14,6 +14,7 @@
 mod changes;
 pub(crate) mod clock;
 mod command;
+mod facts;
 mod faults;
 mod keyspace;
 mod node;
@@ -22,10 +23,12 @@ mod reply;
 mod script;
 mod server;
 mod session;
+mod tracking;
 mod transport;
 mod view;
 
 pub use clock::ClockJump;
+pub use facts::{Mode, Role};
 pub use node::EmbeddedNode;
 pub use pipe_net::PipeNet;
 pub use reply::Reply;

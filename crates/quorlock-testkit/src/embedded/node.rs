@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use quorlock::seam::MARKERS;
+use quorlock::seam::text::BOOTSTRAP;
 use tokio::io::DuplexStream;
 use tokio::runtime::Handle;
 
@@ -97,14 +99,32 @@ impl EmbeddedNode {
         if args.is_empty() {
             return Reply::error("ERR empty command");
         }
-        self.with(|server| server.execute(&mut Session::observer(), &args))
+        self.with(|server| {
+            let reply = server.execute(&mut Session::observer(), &args);
+            server.tell();
+            reply
+        })
     }
 
-    /// The keys that are there now, of all databases, sorted.
+    /// Makes brand-new nodes vote for handles that have just these, without a `prefix` and with this `max_ttl`: see
+    /// `quorlock::Redlock::bootstrap`.
+    pub fn bootstrap(nodes: &[Self], max_ttl: Duration) {
+        let mut names: Vec<_> =
+            nodes.iter().map(|node| format!("{}/0", node.url().replace("redis://", ""))).collect();
+        names.sort();
+        let (names, max_ttl) = (names.join(","), max_ttl.as_millis().to_string());
+        for node in nodes {
+            let said = node.run(&["EVAL", BOOTSTRAP, "1", MARKERS, &names, &max_ttl, "0", ""]);
+            assert!(matches!(said, Reply::Array(_)), "{}: {said:?}", node.name());
+        }
+    }
+
+    /// The keys that are there now, of all databases, sorted; but for markers, which are no locks.
     pub fn keys(&self) -> Vec<String> {
         self.with(|server| {
             let mut keys: Vec<String> =
                 server.keyspace.all_keys(server.now_ms()).map(|key| lossy(key)).collect();
+            keys.retain(|key| !key.starts_with(MARKERS));
             keys.sort();
             keys
         })
@@ -153,6 +173,11 @@ impl EmbeddedNode {
     /// The id of the present run, 40 hexadecimal digits; another after every restart.
     pub fn run_id(&self) -> String {
         self.with(|server| server.facts.run_id.clone())
+    }
+
+    /// What its clock shows, in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.with(|server| server.now_ms())
     }
 
     /// Neither crashed nor ended; it may be paused.

@@ -1,7 +1,9 @@
 //! What a node answers, and its bytes in RESP2 and RESP3. Which command answers what is not known here.
 
 use redis_protocol::resp2::types::{OwnedFrame as Resp2, Resp2Frame};
-use redis_protocol::resp3::types::{FrameMap, OwnedFrame as Resp3, Resp3Frame};
+use redis_protocol::resp3::types::{
+    FrameMap, OwnedFrame as Resp3, Resp3Frame, VerbatimStringFormat,
+};
 
 /// The answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Reply {
     Int(i64),
     /// A string of bytes.
     Bulk(Vec<u8>),
+    /// A text for people to read: told apart from a string of bytes in RESP3 only.
+    Verbatim(String),
     /// A list.
     Array(Vec<Self>),
     /// Names and values: a map in RESP3, a flat list in RESP2.
@@ -40,10 +44,10 @@ impl Protocol {
 }
 
 impl Reply {
-    /// The text of a status or a string of bytes; none for anything else, and where the bytes are no text.
+    /// The text of a status, a string of bytes or a verbatim text; none for anything else, and where the bytes are no text.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Self::Status(text) => Some(text),
+            Self::Status(text) | Self::Verbatim(text) => Some(text),
             Self::Bulk(bytes) => std::str::from_utf8(bytes).ok(),
             _ => None,
         }
@@ -95,6 +99,7 @@ impl Reply {
             Self::Error(line) => Resp2::Error(one_line(&line)),
             Self::Int(number) => Resp2::Integer(number),
             Self::Bulk(bytes) => Resp2::BulkString(bytes),
+            Self::Verbatim(text) => Resp2::BulkString(text.into_bytes()),
             Self::Array(items) => Resp2::Array(items.into_iter().map(Self::into_resp2).collect()),
             Self::Map(pairs) => Resp2::Array(
                 pairs
@@ -114,6 +119,10 @@ impl Reply {
             Self::Error(line) => Resp3::SimpleError { data: one_line(&line), attributes },
             Self::Int(data) => Resp3::Number { data, attributes },
             Self::Bulk(data) => Resp3::BlobString { data, attributes },
+            Self::Verbatim(text) => {
+                let format = VerbatimStringFormat::Text;
+                Resp3::VerbatimString { data: text.into_bytes(), format, attributes }
+            }
             Self::Array(items) => {
                 let data = items.into_iter().map(Self::into_resp3).collect();
                 Resp3::Array { data, attributes }
@@ -139,7 +148,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_protocols_have_their_own_nulls_and_maps() {
+    fn both_protocols_have_their_own_nulls_maps_and_texts() {
+        let text = || Reply::Verbatim("a:1\r\n".to_owned());
+        assert_eq!(text().encode(Protocol::Resp2), b"$5\r\na:1\r\n\r\n");
+        assert_eq!(text().encode(Protocol::Resp3), b"=9\r\ntxt:a:1\r\n\r\n");
         let map = || Reply::Map(vec![("a".to_owned(), Reply::Nil)]);
         assert_eq!(map().encode(Protocol::Resp2), b"*2\r\n$1\r\na\r\n$-1\r\n");
         assert_eq!(map().encode(Protocol::Resp3), b"%1\r\n$1\r\na\r\n_\r\n");

@@ -49,7 +49,7 @@ impl fmt::Debug for Scripts {
 impl Server {
     pub(crate) fn eval(&mut self, session: &mut Session, args: &Args) -> Outcome {
         let (keys, argv) = split(args)?;
-        let (scripts, mut view) = self.stage(session.db);
+        let (scripts, mut view) = self.stage(session);
         let sha = scripts.load(&args[1])?;
         Ok(scripts.run(&sha, keys, argv, &mut view))
     }
@@ -61,7 +61,7 @@ impl Server {
             return Err(missing());
         }
         let (keys, argv) = split(args)?;
-        let (scripts, mut view) = self.stage(session.db);
+        let (scripts, mut view) = self.stage(session);
         if !scripts.texts.contains_key(&sha) {
             return Err(missing());
         }
@@ -92,7 +92,7 @@ impl Server {
 }
 
 /// The keys and the other arguments of EVAL.
-fn split(args: &Args) -> Result<(&Args, &Args), String> {
+pub(crate) fn split(args: &Args) -> Result<(&Args, &Args), String> {
     let given = &args[3..];
     let count = integer(&args[2])?;
     let count = usize::try_from(count).map_err(|_| "ERR Number of keys can't be negative")?;
@@ -254,6 +254,7 @@ fn to_lua(lua: &Lua, reply: Reply) -> mlua::Result<Value> {
         // A number of Lua 5.1 is a double, here and in the server.
         Reply::Int(number) => Ok(Value::Number(number as f64)),
         Reply::Bulk(bytes) => Ok(Value::String(lua.create_string(bytes)?)),
+        Reply::Verbatim(text) => Ok(Value::String(lua.create_string(text)?)),
         Reply::Status(text) => field("ok", text),
         Reply::Error(line) => field("err", line),
         Reply::Array(items) => {

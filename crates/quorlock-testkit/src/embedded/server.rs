@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use super::changes::Changes;
 use super::clock::NodeClock;
-use super::command::{Command, Run};
+use super::command::{Command, Run, keys_read, unknown};
+use super::facts::{Facts, Role};
 use super::keyspace::{Entry, Keyspace, Value};
 use super::reply::Reply;
 use super::script::Scripts;
 use super::session::Session;
+use super::tracking::Touch;
 use super::transport::{Client, Port};
-use super::view::{Args, Facts, Outcome, View, lossy};
+use super::view::{Args, Outcome, View, lossy};
 
 /// Enough to tell the story of a test, and bounded.
 const LOG_LIMIT: usize = 4096;
@@ -29,12 +31,16 @@ pub(crate) struct Server {
     pub(crate) touched_others: Option<Vec<String>>,
     pub(crate) scripts: Scripts,
     pub(crate) clients: BTreeMap<Key, Client>,
+    /// What was done to keys and no connection was told of yet.
+    pub(crate) touches: Vec<Touch>,
     pub(crate) port: Option<Port>,
     pub(crate) state: State,
     /// What came in while the node was frozen, over all connections, in the order of arrival.
     pending: VecDeque<Event>,
     pub(crate) failing: Option<String>,
     pub(crate) refuses_kill: bool,
+    pub(crate) refuses_tracking: bool,
+    pub(crate) knows_resp2_only: bool,
     /// The name of its own compare-and-delete, if it has one.
     pub(crate) native: Option<&'static str>,
     pub(crate) refuses_native: bool,
@@ -42,6 +48,7 @@ pub(crate) struct Server {
     pub(crate) password: Option<String>,
     pub(crate) tally: Tally,
     boots: u64,
+    replication_ids: u64,
     last_client: i64,
 }
 
@@ -74,24 +81,28 @@ impl Server {
     pub(crate) fn new(name: String, clock: NodeClock) -> Self {
         let mut server = Self {
             name,
-            facts: Facts { run_id: String::new(), port: 6379, started_us: 0 },
+            facts: Facts::of_a_server(),
             clock,
             keyspace: Keyspace::default(),
             changes: None,
             touched_others: None,
             scripts: Scripts::default(),
             clients: BTreeMap::new(),
+            touches: Vec::new(),
             port: None,
             state: State::Down,
             pending: VecDeque::new(),
             failing: None,
             refuses_kill: false,
+            refuses_tracking: false,
+            knows_resp2_only: false,
             native: None,
             refuses_native: false,
             delay: Duration::ZERO,
             password: None,
             tally: Tally::default(),
             boots: 0,
+            replication_ids: 0,
             last_client: 0,
         };
         server.boot();
@@ -103,9 +114,17 @@ impl Server {
         self.boots += 1;
         let seed = format!("{} boot {}", self.name, self.boots);
         self.facts.run_id = sha1_smol::Sha1::from(seed).digest().to_string();
+        self.draw_replication_id();
         self.facts.started_us = self.clock.now_us();
         self.last_client = 0;
         self.state = State::Running;
+    }
+
+    /// As a server does when it may hold data of another one from now on.
+    pub(crate) fn draw_replication_id(&mut self) {
+        self.replication_ids += 1;
+        let seed = format!("{} replication {}", self.name, self.replication_ids);
+        self.facts.replication_id = sha1_smol::Sha1::from(seed).digest().to_string();
     }
 
     /// The process is gone, with everything that only it knew.
@@ -118,6 +137,7 @@ impl Server {
             client.reset();
         }
         self.pending.clear();
+        self.touches.clear();
         self.scripts = Scripts::default();
     }
 
@@ -169,6 +189,7 @@ impl Server {
     /// Runs what came in while the node was frozen.
     pub(crate) fn thaw(&mut self) {
         self.state = State::Running;
+        self.tell();
         while let Some(event) = self.pending.pop_front() {
             match event {
                 Event::Command(client, args) => self.serve(client, &args),
@@ -194,6 +215,10 @@ impl Server {
     }
 
     fn serve(&mut self, key: Key, args: &Args) {
+        if self.changes.is_some() {
+            // So that no change of the command is one that time has made.
+            self.notice_expired();
+        }
         let Some(client) = self.clients.get(&key) else { return };
         let mut session = client.session.clone();
         if session.leaving {
@@ -202,12 +227,19 @@ impl Server {
         let watched = self.keys_of_others(&session, args);
         let reply = self.execute_noting(&mut session, args);
         self.note_touched(&session, watched);
+        let pushes = session.follow(&self.touches, keys_read(args));
+        if !args[0].eq_ignore_ascii_case(b"client") {
+            session.tracking.cache_no_more();
+        }
         let delay = self.delay;
         let Some(client) = self.clients.get_mut(&key) else { return };
         client.answer(reply.encode(session.protocol), delay);
+        // Of what it did itself a connection is told behind the reply.
+        client.answer(pushes, delay);
         let leaving = session.leaving;
         client.session = session;
         self.tally.answered += 1;
+        self.tell_all_but(Some(key));
         if leaving {
             self.finish(key);
         }
@@ -218,7 +250,7 @@ impl Server {
         if self.touched_others.is_none() || session.observer {
             return Vec::new();
         }
-        let mut view = self.view(session.db);
+        let mut view = self.view(session);
         let keys = args.iter().filter_map(|key| Some((key.clone(), view.entry(key)?.clone())));
         let is_named =
             |entry: &Entry| matches!(&entry.value, Value::Text(text) if args.contains(text));
@@ -227,7 +259,7 @@ impl Server {
 
     fn note_touched(&mut self, session: &Session, watched: Vec<(Vec<u8>, Entry)>) {
         for (key, before) in watched {
-            if self.view(session.db).entry(&key).as_deref() != Some(&before)
+            if self.view(session).entry(&key).as_deref() != Some(&before)
                 && let Some(touched) = &mut self.touched_others
             {
                 touched.push(lossy(&key));
@@ -240,7 +272,6 @@ impl Server {
         if self.changes.is_none() {
             return self.execute(session, args);
         }
-        self.keyspace.purge(self.now_ms());
         let before = self.keyspace.clone();
         let reply = self.execute(session, args);
         if let Some(changes) = &mut self.changes {
@@ -255,6 +286,9 @@ impl Server {
 
     fn try_execute(&mut self, session: &mut Session, args: &Args) -> Outcome {
         let command = Command::find(args, self.native)?;
+        if self.knows_resp2_only && command.name == "hello" {
+            return Err(unknown(args));
+        }
         if !session.authenticated && !command.needs_no_password() {
             return Err("NOAUTH Authentication required.".to_owned());
         }
@@ -270,26 +304,26 @@ impl Server {
         {
             return Err(line.clone());
         }
-        match command.run {
-            Run::Data(run) | Run::Plain(run) => {
-                let mut view = self.view(session.db);
-                let outcome = run(&mut view, args);
-                session.db = view.db;
-                outcome
-            }
-            Run::Session(run) | Run::Script(run) => run(self, session, args),
+        if let Run::Session(run) | Run::Script(run) = command.run {
+            return run(self, session, args);
         }
+        let mut view = self.view(session);
+        let outcome = command.run_in(&mut view, args);
+        session.db = view.db;
+        outcome
     }
 
-    fn view(&mut self, db: usize) -> View<'_> {
-        let now_us = self.clock.now_us();
-        View { keyspace: &mut self.keyspace, facts: &self.facts, db, now_us }
+    fn view(&mut self, session: &Session) -> View<'_> {
+        self.stage(session).1
     }
 
     /// The script engine, and the world that a script of this session sees.
-    pub(crate) fn stage(&mut self, db: usize) -> (&mut Scripts, View<'_>) {
+    pub(crate) fn stage(&mut self, session: &Session) -> (&mut Scripts, View<'_>) {
         let now_us = self.clock.now_us();
-        let view = View { keyspace: &mut self.keyspace, facts: &self.facts, db, now_us };
+        let (keyspace, touches) = (&mut self.keyspace, &mut self.touches);
+        let is_read_only = self.facts.role == Role::Replica && !session.observer;
+        let (facts, db) = (&self.facts, session.db);
+        let view = View { keyspace, touches, facts, is_read_only, db, now_us };
         (&mut self.scripts, view)
     }
 

@@ -92,8 +92,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Sends what follows on what was sent before.
     pub(crate) fn answer(&self, bytes: Vec<u8>, delay: Duration) {
-        if let Some(outbox) = &self.outbox {
+        if let Some(outbox) = &self.outbox
+            && !bytes.is_empty()
+        {
             // The writer is gone only where the client is.
             let _ = outbox.send((Instant::now() + delay, bytes));
         }

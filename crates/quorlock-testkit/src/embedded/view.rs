@@ -1,7 +1,9 @@
 //! What a command sees of its node while it runs: one database at one moment. Connections are not seen.
 
+use super::facts::Facts;
 use super::keyspace::{DATABASES, Entry, Keyspace, Value};
 use super::reply::Reply;
+use super::tracking::Touch;
 
 pub(crate) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
 pub(crate) const SYNTAX: &str = "ERR syntax error";
@@ -14,18 +16,14 @@ pub(crate) type Args = [Vec<u8>];
 /// A reply, or the line of an error: what lets commands use `?`.
 pub(crate) type Outcome = Result<Reply, String>;
 
-/// What a node tells about itself.
-#[derive(Debug)]
-pub(crate) struct Facts {
-    pub(crate) run_id: String,
-    pub(crate) port: u16,
-    pub(crate) started_us: i64,
-}
-
 /// One moment of one database; the moment is the same for all commands of a script.
 pub(crate) struct View<'a> {
     pub(crate) keyspace: &'a mut Keyspace,
+    /// What happens is noted here.
+    pub(crate) touches: &'a mut Vec<Touch>,
     pub(crate) facts: &'a Facts,
+    /// Refuses what changes keys.
+    pub(crate) is_read_only: bool,
     pub(crate) db: usize,
     pub(crate) now_us: i64,
 }
@@ -36,8 +34,20 @@ impl View<'_> {
     }
 
     pub(crate) fn entry(&mut self, key: &[u8]) -> Option<&mut Entry> {
-        let now_ms = self.now_ms();
-        self.keyspace.get(self.db, key, now_ms)
+        if self.keyspace.expire(self.db, key, self.now_us / 1000) {
+            self.changed(key);
+        }
+        self.keyspace.get(self.db, key)
+    }
+
+    /// To be said of every key that was changed by what [`entry`](Self::entry) gave.
+    pub(crate) fn changed(&mut self, key: &[u8]) {
+        self.touches.push(Touch::Changed(key.to_vec()));
+    }
+
+    pub(crate) fn set(&mut self, key: &[u8], entry: Entry) {
+        self.keyspace.set(self.db, key, entry);
+        self.changed(key);
     }
 
     /// The text under this key, if it is text.
@@ -50,8 +60,12 @@ impl View<'_> {
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
-        let now_ms = self.now_ms();
-        self.keyspace.remove(self.db, key, now_ms)
+        let is_there = self.entry(key).is_some();
+        if is_there {
+            self.keyspace.remove(self.db, key);
+            self.changed(key);
+        }
+        is_there
     }
 
     pub(crate) fn select(&mut self, number: &[u8]) -> Result<(), String> {

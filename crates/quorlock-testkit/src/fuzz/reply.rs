@@ -11,6 +11,7 @@ use tokio_util::codec::Decoder;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Granted,
+    Counted,
     Denied,
     Kept,
     Missing,
@@ -20,8 +21,13 @@ enum Meaning {
 }
 
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
-    for Read { verb, native, reply } in replies(bytes).map_err(|error| error.to_string())? {
-        let expected = if native { expected_natively(bytes) } else { expected(verb, bytes) };
+    for read in replies(bytes).map_err(|error| error.to_string())? {
+        let Read { verb, fenced, native, reply } = read;
+        let expected = match (native, fenced && verb == Verb::Acquire) {
+            (true, _) => expected_natively(bytes),
+            (false, true) => expected_counted(bytes),
+            (false, false) => expected(verb, bytes),
+        };
         let found = match &reply {
             Some(reply) => meaning(reply),
             // Asked again in another form: no more than a failure, but only where the node said so.
@@ -39,8 +45,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
 fn meaning(reply: &Reply) -> Meaning {
     match reply {
         Reply::Granted => Meaning::Granted,
+        Reply::Counted(_) => Meaning::Counted,
         Reply::Denied => Meaning::Denied,
-        Reply::Kept => Meaning::Kept,
+        Reply::Kept { .. } => Meaning::Kept,
         Reply::Missing => Meaning::Missing,
         Reply::HeldByAnother => Meaning::HeldByAnother,
         Reply::Released { .. } => Meaning::Released,
@@ -55,16 +62,28 @@ fn expected(verb: Verb, bytes: &[u8]) -> Meaning {
         (Verb::Acquire, b'+', _) if line == "OK" => Meaning::Granted,
         (Verb::Acquire, b'_', _) => Meaning::Denied,
         (Verb::Acquire, b'$' | b'*' | b'~', Some(..0)) => Meaning::Denied,
-        (Verb::Repair, b':', Some(1)) => Meaning::Granted,
-        (Verb::Repair, b':', Some(0)) => Meaning::Denied,
+        (Verb::Certify | Verb::Repair, b':', Some(1)) => Meaning::Granted,
+        (Verb::Certify | Verb::Repair, b':', Some(0)) => Meaning::Denied,
         (Verb::Extend, b'*', Some(2)) => match numbers::<2>(rest) {
-            Some([1, _]) => Meaning::Kept,
+            Some([1, found]) if found >= 0 => Meaning::Kept,
             Some([0, _]) => Meaning::Missing,
             Some([-1, _]) => Meaning::HeldByAnother,
             _ => Meaning::Failed,
         },
         (Verb::Release | Verb::Undo, b'*', Some(3)) => match numbers::<3>(rest) {
             Some(all) if all.iter().all(|number: &i64| *number >= 0) => Meaning::Released,
+            _ => Meaning::Failed,
+        },
+        _ => Meaning::Failed,
+    }
+}
+
+/// The same for an acquire with fencing: a counter begins at 1.
+fn expected_counted(bytes: &[u8]) -> Meaning {
+    match first_line(bytes) {
+        Some((b'*', line, rest)) if number(line) == Some(2) => match numbers::<2>(rest) {
+            Some([1, counter]) if counter > 0 => Meaning::Counted,
+            Some([0, _]) => Meaning::Denied,
             _ => Meaning::Failed,
         },
         _ => Meaning::Failed,
@@ -159,5 +178,6 @@ mod tests {
         assert_eq!(expected(Verb::Repair, b"+OK\r\n"), Meaning::Failed);
         assert_eq!(expected(Verb::Extend, b"*2\r\n:1\r\n:9\r\n"), Meaning::Kept);
         assert_eq!(expected(Verb::Extend, b"*2\r\n:1\r\n"), Meaning::Failed);
+        assert_eq!(expected(Verb::Extend, b"*2\r\n:1\r\n:-1\r\n"), Meaning::Failed);
     }
 }

@@ -3,19 +3,18 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
 
 use super::wire::lock;
 
 const BACKLOG: u32 = 1024;
-/// A process that another thread is just starting has a copy of the old listener, until it runs its own program.
-const LET_GO_WITHIN: Duration = Duration::from_secs(2);
 
 /// A loopback port that nobody else gets while this lives, listened on or not: a bound socket that never
 /// listens stands beside the one that does. A connection to it is refused by the system.
@@ -46,18 +45,7 @@ impl Port {
         &self,
         on_accept: impl Fn(TcpStream) + Send + 'static,
     ) -> io::Result<Listening> {
-        let end = std::time::Instant::now() + LET_GO_WITHIN;
-        loop {
-            match bind(self.addr).and_then(|socket| socket.listen(BACKLOG)) {
-                Err(error)
-                    if error.kind() == io::ErrorKind::AddrInUse
-                        && std::time::Instant::now() < end =>
-                {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                listener => return Ok(Listening::start(listener?, on_accept)),
-            }
-        }
+        Ok(Listening::start(bind(self.addr)?.listen(BACKLOG)?, on_accept))
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -72,7 +60,7 @@ fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// A listening socket and the task that accepts. Dropping it closes the socket before `drop` returns.
+/// A listening socket and the task that accepts. Once `drop` has returned, connections are refused.
 #[derive(Debug)]
 pub(crate) struct Listening {
     socket: Arc<Mutex<Option<TcpListener>>>,
@@ -90,7 +78,11 @@ impl Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         self.task.abort();
-        drop(lock(&self.socket).take());
+        if let Some(listener) = lock(&self.socket).take() {
+            // A process that another thread is just starting has a copy of the socket until it runs its own
+            // program: closing ours does not end it. Where the system cannot do this, it says so, and closing is all.
+            let _ = SockRef::from(&listener).shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -106,5 +98,25 @@ async fn accept(socket: Arc<Mutex<Option<TcpListener>>>, on_accept: impl Fn(TcpS
             Some(Err(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
             None => return,
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::ErrorKind;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_copy_of_the_socket_keeps_nothing_open() {
+        let (port, listening) = Port::open(drop).unwrap();
+        let copy = lock(&listening.socket).as_ref().unwrap().as_fd().try_clone_to_owned().unwrap();
+        drop(listening);
+        let refused = std::net::TcpStream::connect(port.addr()).expect_err("nobody listens");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        let again = port.listen(drop).unwrap();
+        TcpStream::connect(port.addr()).await.unwrap();
+        drop((again, copy));
     }
 }

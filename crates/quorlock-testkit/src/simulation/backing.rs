@@ -1,10 +1,12 @@
-//! What backs a lease: the nodes that are sure to hold its keys for as long as it is valid. Asks the nodes, not the
-//! library.
+//! What backs a lease: the nodes that are sure to hold its keys, or to vote for nobody else, for as long as it is valid. Asks
+//! the nodes, not the library.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::field::{Field, Key};
 use super::nemesis::MOST_GAIN;
@@ -14,40 +16,91 @@ use crate::proxy::wire::lock;
 pub(crate) struct Backing {
     field: Arc<dyn Field>,
     nodes: usize,
-    /// What each node held when it crashed last.
-    kept: Mutex<BTreeMap<usize, Vec<Key>>>,
+    /// What each node held when it crashed or was flushed, with the time of that.
+    forgotten: Mutex<BTreeMap<usize, Vec<(Instant, Key)>>>,
 }
 
 impl Backing {
     pub(crate) fn new(field: &Arc<dyn Field>, nodes: usize) -> Self {
-        Self { field: Arc::clone(field), nodes, kept: Mutex::default() }
+        Self { field: Arc::clone(field), nodes, forgotten: Mutex::default() }
     }
 
-    pub(crate) fn crashed(&self, node: usize, kept: Vec<Key>) {
-        lock(&self.kept).insert(node, kept);
+    pub(crate) fn forgot(&self, node: usize, kept: Vec<Key>) {
+        let forgotten = &mut *lock(&self.forgotten);
+        let known = forgotten.entry(node).or_default();
+        known.retain(|(at, key)| at.elapsed() < key.left);
+        known.extend(kept.into_iter().map(|key| (Instant::now(), key)));
+    }
+
+    /// Whether a crash ever gave one of these keys on this node back as it was before.
+    pub(crate) fn is_rolled_back<'a>(
+        &self,
+        node: usize,
+        mut resources: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        resources.any(|resource| self.field.is_rolled_back(node, resource))
+    }
+
+    /// The token of `owner` that a quorum knows under this key now.
+    pub(crate) fn token(&self, resource: &str, owner: &str) -> Option<Arc<str>> {
+        let (token, nodes) = self.most(resource, owner, |node| self.field.keys(node))?;
+        self.is_quorum(nodes).then_some(token)
     }
 
     /// How many nodes hold `resource` for one token of `owner` for at least so long, however fast their clocks run
-    /// within the drift; nothing if they are a quorum.
+    /// within the drift; nothing if they are a quorum. A node that forgot it counts as long as it would have held it, if it
+    /// votes for nobody else before that.
     pub(crate) fn is_short(&self, resource: &str, owner: &str, needed: Duration) -> Option<usize> {
+        let forgotten = lock(&self.forgotten);
+        let most = self.most(resource, owner, |node| {
+            let lasts = |left: Duration| left.div_f64(MOST_GAIN) >= needed;
+            let live = self.field.keys(node).into_iter().filter(|key| lasts(key.left));
+            let abstains = self.field.is_down(node) || lasts(self.field.abstains_for(node));
+            let known = forgotten.get(&node).filter(|_| abstains).into_iter().flatten();
+            let known = known.filter(|(at, key)| {
+                key.left.div_f64(MOST_GAIN).saturating_sub(at.elapsed()) >= needed
+            });
+            live.chain(known.map(|(_, key)| key.clone())).collect()
+        });
+        let nodes = most.map_or(0, |(_, nodes)| nodes);
+        (!self.is_quorum(nodes)).then_some(nodes)
+    }
+
+    /// Whether a quorum holds `resource` for one token of `owner`, and has all the time: what a crash brought back does not
+    /// count, nor what was repaired, since its client may not have heard of that yet.
+    pub(crate) fn is_held(&self, resource: &str, owner: &str) -> bool {
+        let forgotten = lock(&self.forgotten);
+        let forgot = |node, key: &Key| {
+            let mut known = forgotten.get(&node).into_iter().flatten();
+            known.any(|(_, known)| known.key == key.key && known.token == key.token)
+        };
+        let held = |node| {
+            let keys = self.field.keys(node).into_iter();
+            keys.filter(|key| !self.field.is_excused(node, key) && !forgot(node, key)).collect()
+        };
+        self.most(resource, owner, held).is_some_and(|(_, nodes)| self.is_quorum(nodes))
+    }
+
+    fn is_quorum(&self, nodes: usize) -> bool {
+        nodes > self.nodes / 2
+    }
+
+    /// The token of `owner` that most nodes know under this key, and how many do.
+    fn most(
+        &self,
+        resource: &str,
+        owner: &str,
+        known: impl Fn(usize) -> Vec<Key>,
+    ) -> Option<(Arc<str>, usize)> {
         let mut backers: BTreeMap<Arc<str>, usize> = BTreeMap::new();
         for node in 0..self.nodes {
-            // A node that is down does not come back while it would do harm that it has forgotten.
-            let is_down = self.field.is_down(node);
-            let keys = match is_down {
-                true => lock(&self.kept).get(&node).cloned().unwrap_or_default(),
-                false => self.field.keys(node),
-            };
-            let lasts = |left: Duration| is_down || left.div_f64(MOST_GAIN) >= needed;
-            let keys = keys.into_iter();
-            for key in keys.filter(|key| key.key == resource && lasts(key.left)) {
-                if key.token.starts_with(owner) {
-                    *backers.entry(key.token).or_default() += 1;
-                }
+            let keys = known(node).into_iter();
+            let own = keys.filter(|key| key.key == resource && key.token.starts_with(owner));
+            for token in own.map(|key| key.token).collect::<BTreeSet<_>>() {
+                *backers.entry(token).or_default() += 1;
             }
         }
-        let most = backers.into_values().max().unwrap_or_default();
-        (most < self.nodes / 2 + 1).then_some(most)
+        backers.into_iter().max_by_key(|(_, nodes)| *nodes)
     }
 }
 

@@ -53,7 +53,11 @@ kinds! {
     CrashIntact = "crash-intact",
     /// A node restarts without its last few changes.
     CrashRolledBack = "crash-rolled-back",
-    /// A node's clock jumps: back, or forward where it holds no lock.
+    /// A node forgets all keys, and goes on: FLUSHALL.
+    Flush = "flush",
+    /// A majority does so at once.
+    MajorityFlush = "majority-flush",
+    /// A node's clock jumps: back, or forward where it holds no lock and is in no quarantine.
     ClockJump = "clock-jump",
     /// A node's clock runs at another rate: slower, or faster by less than the drift.
     ClockRate = "clock-rate",
@@ -69,12 +73,8 @@ kinds! {
     Cancel = "cancel",
     /// A guard is dropped instead of released.
     GuardDrop = "guard-drop",
-    /// A majority forgets everything at once.
-    MajorityWipe = "majority-wipe",
     /// A node's clock gains far more than the drift.
     ClockBeyondDrift = "clock-beyond-drift",
-    /// One node forgets while others could not be reached.
-    ForgetfulNode = "forgetful-node",
     /// All tasks of a client stop for a while, and its clock with them.
     ClientSuspend = "client-suspend",
     /// Somebody who knows nothing of locks deletes or overwrites a key.
@@ -114,11 +114,11 @@ impl Kind {
             | Self::ErrorReply
             | Self::ScriptFlush
             | Self::ClockBeyondDrift
-            | Self::ForgetfulNode
+            | Self::Flush
             | Self::ForeignWrite => Place::Node,
             Self::ClientPause | Self::ClientDeath | Self::ClientSuspend => Place::Client,
             Self::Cancel | Self::GuardDrop => Place::Worker,
-            Self::MajorityWipe => Place::Majority,
+            Self::MajorityFlush => Place::Majority,
         }
     }
 
@@ -126,23 +126,18 @@ impl Kind {
     #[must_use]
     pub fn exists(self, depth: Depth, assumptions: Assumptions) -> bool {
         match self {
-            Self::MajorityWipe
-            | Self::ClockBeyondDrift
-            | Self::ForgetfulNode
-            | Self::ClientSuspend
-            | Self::ForeignWrite => assumptions == Assumptions::Broken,
+            Self::ClockBeyondDrift | Self::ClientSuspend | Self::ForeignWrite => {
+                assumptions == Assumptions::Broken
+            }
             // A stream of bytes repeats nothing.
             Self::Duplicate => depth == Depth::Node,
             _ => true,
         }
     }
 
-    /// Whether exclusion may break after it. (A crash that forgets does so only where nobody waits for what it forgot.)
+    /// Whether exclusion may break after it.
     pub(super) fn breaks_assumptions(self) -> bool {
-        match self {
-            Self::CrashEmpty | Self::CrashRolledBack => true,
-            other => !other.exists(Depth::Wire, Assumptions::Kept) && other != Self::Duplicate,
-        }
+        !self.exists(Depth::Node, Assumptions::Kept)
     }
 
     /// Those that exist there.

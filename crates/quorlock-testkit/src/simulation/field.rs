@@ -68,6 +68,8 @@ pub(crate) trait Field: Send + Sync {
     fn stop_clock(&self, node: usize) {
         self.set_clock_rate(node, 0.0);
     }
+    /// How long, by its own clock, a node will not vote on new locks yet: it may have forgotten some.
+    fn abstains_for(&self, node: usize) -> Duration;
     /// Whether it answers commands that touch keys with an error, without running them.
     fn fail(&self, node: usize, failing: Failing);
     fn flush_scripts(&self, node: usize);
@@ -97,6 +99,8 @@ pub(crate) trait Field: Send + Sync {
     }
     /// Whether no promise is broken by this key being there: a duplicate or a crash brought it back.
     fn is_excused(&self, node: usize, key: &Key) -> bool;
+    /// Whether a crash ever gave this key on this node back as it was before.
+    fn is_rolled_back(&self, node: usize, key: &str) -> bool;
 }
 
 /// See [`Field::fail`].

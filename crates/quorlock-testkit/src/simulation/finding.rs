@@ -92,6 +92,17 @@ pub enum Finding {
         /// When.
         at: Duration,
     },
+    /// A node was accused of a clock that ran ahead, and its clock was right (G8).
+    FalseAlarm {
+        /// Which client said so.
+        client: usize,
+        /// Which node.
+        node: usize,
+        /// When.
+        at: Duration,
+        /// How much was missing of a key's time.
+        missing: Duration,
+    },
     /// A call took longer than its bound (G7).
     Overdue {
         /// Who called.
@@ -148,7 +159,19 @@ impl Finding {
     /// Whether it shows that exclusion is broken, which nobody promises beyond the assumptions.
     #[must_use]
     pub fn is_exclusion(&self) -> bool {
-        matches!(self, Self::TwoValid { .. } | Self::History(Violation::Overlap { .. }))
+        match self {
+            Self::TwoValid { .. } | Self::History(Violation::Overlap { .. }) => true,
+            _ => self.is_order_of_one_time(),
+        }
+    }
+
+    /// Whether it is about the tokens of two who asked at the same time: G2 orders those by who held the lock first, as far
+    /// as locks exclude each other and nodes remember their counters.
+    pub(super) fn is_order_of_one_time(&self) -> bool {
+        match self {
+            Self::History(Violation::TokenOrder { earlier, later }) => later.asked <= earlier.from,
+            _ => false,
+        }
     }
 
     /// What is wrong, in a few words: the same for all findings of a kind.
@@ -172,6 +195,7 @@ impl Finding {
             Self::Touched { .. } => "another's key touched",
             Self::Untrue { .. } => "told what is not true",
             Self::ShortNotice { .. } => "notice too short",
+            Self::FalseAlarm { .. } => "clock accused",
             Self::Overdue { .. } => "call overdue",
             Self::Unavailable { .. } => "lock not available",
             Self::Undrained { .. } => "close not confirmed",
@@ -209,6 +233,7 @@ impl Finding {
             | Self::HeldTooLong { at, .. }
             | Self::NotGone { at, .. }
             | Self::Untrue { at, .. }
+            | Self::FalseAlarm { at, .. }
             | Self::ShortNotice { at, .. } => vec![*at],
             Self::Overdue { at, took, .. } => vec![*at, *at + *took],
             Self::Touched { .. }
@@ -235,18 +260,15 @@ impl fmt::Display for Finding {
             Self::Unbacked { worker, resource, at, needed, nodes } => {
                 write!(
                     f,
-                    "the lease of {worker} on {resource} at {at:?} is valid for {needed:?}, and only "
+                    "the lease of {worker} on {resource} at {at:?} is valid for {needed:?}, "
                 )?;
-                write!(f, "{nodes} nodes hold it for as long")
+                write!(f, "and only {nodes} nodes hold it for as long")
             }
             Self::ValidAgain { worker, at } => {
                 write!(f, "the guard of {worker} was lost, and is valid at {at:?}")
             }
             Self::HeldTooLong { worker, at, by } => {
-                write!(
-                    f,
-                    "the guard of {worker} is valid at {at:?} until {by:?} after its maximum hold time"
-                )
+                write!(f, "the guard of {worker} is valid at {at:?} until {by:?} after its end")
             }
             Self::NotGone { worker, at } => {
                 write!(
@@ -260,6 +282,9 @@ impl fmt::Display for Finding {
             Self::Untrue { worker, what, at } => write!(f, "{worker} at {at:?}: {what}"),
             Self::ShortNotice { worker, at, by } => {
                 write!(f, "{worker} was told of a loss at {at:?}, {by:?} too late for its notice")
+            }
+            Self::FalseAlarm { client, node, at, missing } => {
+                write!(f, "c{client} misses {missing:?} on n{node} at {at:?}, whose clock is right")
             }
             Self::Overdue { worker, call, at, took, bound } => {
                 write!(f, "{call} of {worker} at {at:?} took {took:?}, its bound is {bound:?}")

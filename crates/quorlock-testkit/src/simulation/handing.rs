@@ -44,7 +44,7 @@ impl Worker {
             drop(self.redlock.give_back(&lease).await);
             return;
         };
-        let mut hold = self.held(wish, recorder, begun, guard, ret);
+        let mut hold = self.held(wish, recorder, begun, (guard, None), ret);
         // Of which there may be next to nothing left: then its end is told at once.
         hold.max_hold = None;
         let release = Wish { ending: Ending::Release, acts: Vec::new(), ..wish.clone() };

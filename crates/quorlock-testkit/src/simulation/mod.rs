@@ -3,10 +3,12 @@
 //!
 //! The same [`Plan`] gives the same history, byte for byte. `simulate`, the program, runs many and replays one.
 
+mod asking;
 mod backing;
 mod census;
 mod dice;
 mod fault;
+mod fencing;
 mod field;
 mod finding;
 mod handing;
@@ -32,7 +34,7 @@ pub use self::{
     plan::{Assumptions, Depth, Plan},
     record::Note,
     run::{Outcome, run},
-    seam::model::{Entry, Model},
+    seam::model::{Ask, Counter, Entry, Model},
     shrink::shrink,
     timeline::{Extent, timeline},
 };

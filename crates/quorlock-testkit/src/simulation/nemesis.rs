@@ -11,13 +11,15 @@ use super::census::{Counting, Whom};
 use super::dice::Dice;
 use super::fault::{Kind, Place};
 use super::field::{Failing, Field, Flow, Memory};
-use super::plan::{Assumptions, Plan};
+use super::plan::Plan;
 use super::record::Record;
 use super::run::worker_name;
 use super::tasks::{ClockIs, Phase, Process};
 use crate::embedded::ClockJump;
 use crate::proxy::wire::lock;
 
+/// As an outcome: a node forgot a lock, and was there again before that would have expired.
+const BACK_WITHIN_TTL: &str = "back within a TTL";
 /// For an operation to strike at.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// The most that a node's clock may gain: the library's default drift, without the milliseconds that are for rounding.
@@ -101,8 +103,8 @@ impl Nemesis {
             Place::Node => self.strike_node(kind, at, dice),
             Place::Client => self.strike_client(kind, at, dice),
             Place::Majority => {
-                let wiped = (0..=self.plan.nodes / 2).filter(|node| self.wipe(*node)).count();
-                (wiped > 0).then_some(Duration::ZERO)
+                let flushed = (0..=self.plan.nodes / 2).filter(|node| self.flush(*node)).count();
+                (flushed > 0).then_some(Duration::ZERO)
             }
             Place::Worker => None,
         };
@@ -170,7 +172,7 @@ impl Nemesis {
             Kind::ForeignWrite => return self.meddle(node, dice),
             Kind::ClockRate => self.field.set_clock_rate(node, dice.within(0.5, MOST_GAIN)),
             Kind::ScriptFlush => self.field.flush_scripts(node),
-            Kind::ForgetfulNode => return self.wipe(node).then_some(Duration::ZERO),
+            Kind::Flush => return self.flush(node).then_some(Duration::ZERO),
             Kind::ClockBeyondDrift => {
                 self.move_clock(node, dice.millis(1, 60_000), ClockJump::Forward);
                 self.field.set_clock_rate(node, dice.within(1.02, 3.0));
@@ -220,9 +222,11 @@ impl Nemesis {
     }
 
     /// Says whether there was something to forget.
-    fn wipe(&self, node: usize) -> bool {
-        let held = !self.field.keys(node).is_empty();
+    fn flush(&self, node: usize) -> bool {
+        let kept = self.field.keys(node);
+        let held = !kept.is_empty();
         self.field.wipe(node);
+        self.record.forgot(node, kept);
         held
     }
 
@@ -244,57 +248,29 @@ impl Nemesis {
         struck.then_some(length)
     }
 
-    /// A node that forgets comes back when that does no harm: at once, if a quorum still holds what it forgot, else
-    /// when it would have expired (assumption A1; the published page's "delayed restarts").
     fn crash(&self, at: Target, memory: Memory) -> Length {
         let Target { node, length, .. } = at;
-        let down = match memory {
-            Memory::Intact => length,
-            _ if self.plan.assumptions == Assumptions::Broken => length,
-            Memory::Empty | Memory::RolledBack(_) => {
-                let wait = self.must_stay_down(node);
-                length.min(Duration::from_millis(200)).max(wait)
-            }
-        };
         let kept = self.field.keys(node);
         let struck = self.field.crash(node, memory);
         if struck {
-            self.record.crashed(node, kept);
-            self.later(down, move |field| field.restart(node));
+            let longest = kept.iter().map(|key| key.left).max().unwrap_or_default();
+            if memory != Memory::Intact && longest > length {
+                self.counting.ended(BACK_WITHIN_TTL);
+            }
+            self.record.forgot(node, kept);
+            self.later(length, move |field| field.restart(node));
         }
-        struck.then_some(down)
+        struck.then_some(length)
     }
 
-    /// Until when nobody may learn that this node forgot its keys.
-    fn must_stay_down(&self, node: usize) -> Duration {
-        let quorum = self.plan.nodes / 2 + 1;
-        let others: Vec<_> = (0..self.plan.nodes)
-            .filter(|other| *other != node)
-            .map(|other| self.field.keys(other))
-            .collect();
-        let own = self.field.keys(node);
-        let needed = own.iter().filter(|key| {
-            // One that expires sooner may have missed the extend that this node voted for.
-            let also = |keys: &&Vec<super::field::Key>| {
-                keys.iter().any(|other| {
-                    other.key == key.key && other.token == key.token && other.left >= key.left
-                })
-            };
-            others.iter().filter(also).count() < quorum
-        });
-        // The clock of a slow node says less than what is left.
-        let longest = needed.map(|key| key.left * 2 + Duration::from_millis(5)).max();
-        longest.unwrap_or_default()
-    }
-
-    /// Back by any time; forward, which lets keys expire, only where there are none.
+    /// Back by any time; forward, which lets keys and quarantines end, only where there are none.
     fn jump(&self, node: usize, dice: &mut Dice) -> Length {
         let by = dice.millis(1, 60_000);
         if dice.chance(0.5) {
             self.move_clock(node, by, ClockJump::Backward);
             return Some(Duration::ZERO);
         }
-        let harmless = self.field.keys(node).is_empty();
+        let harmless = self.field.keys(node).is_empty() && self.field.abstains_for(node).is_zero();
         if harmless {
             self.move_clock(node, by, ClockJump::Forward);
         }
@@ -339,7 +315,7 @@ impl Nemesis {
         let alive = self.processes.iter().filter(|process| process.phase() != Phase::Dead).count();
         let process = &self.processes[client];
         // A death is for ever, so it is rare.
-        if process.phase() == Phase::Dead || alive < 2 || !dice.chance(0.2) {
+        if process.phase() == Phase::Dead || alive < 2 || !dice.chance(0.3) {
             return None;
         }
         let since = process.kill().map(|since| self.record.offset(since));
@@ -362,6 +338,7 @@ impl Nemesis {
     /// Ends every fault. Clocks show again what they would have shown, and stand still from now on: so nothing expires,
     /// and what is not there later was deleted.
     pub(super) fn heal(&self) {
+        self.record.healed();
         self.field.calm();
         for node in 0..self.plan.nodes {
             self.field.thaw(node);
@@ -378,6 +355,5 @@ impl Nemesis {
             }
         }
         (0..self.plan.clients).for_each(|client| self.resume(client));
-        self.record.note("everything is healed");
     }
 }

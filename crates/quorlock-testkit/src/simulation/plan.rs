@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::dice::Dice;
 use super::fault::{Faults, Kind};
 
+/// So that what is locked at the end of a simulation has the time for a round over the slowest of wires.
+const SHORTEST_MAX_TTL: Duration = Duration::from_millis(500);
+
 /// Where the library meets the simulated world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
@@ -78,6 +81,15 @@ impl Plan {
         let all = [6, 10, 20, 50, 100, 250, 500, 1_000, 2_000, 10_000, 60_000];
         let count = 1 + dice.below(2);
         (0..count).filter_map(|_| dice.pick(&all)).map(Duration::from_millis).collect()
+    }
+
+    /// What all clients have for the longest TTL of any lock: often no longer than that, so that a quarantine has nothing to
+    /// spare, and not much longer, so that it ends.
+    pub(crate) fn max_ttl(&self) -> Duration {
+        let longest = self.ttls().into_iter().max().unwrap_or_default().max(SHORTEST_MAX_TTL);
+        let mut dice = self.dice("max ttl");
+        let more = if dice.chance(0.5) { 0.0 } else { dice.within(0.0, 0.5) };
+        longest + Duration::from_millis(longest.mul_f64(more).as_millis() as u64)
     }
 }
 

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use quorlock::{Event, Guard, Observer};
+use quorlock::{Event, Guard, Observer, Resources};
 use tokio::time::Instant;
 
 use super::backing::Backing;
+use super::census::Counting;
+use super::fencing::Store;
 use super::field::Key;
 use super::finding::Finding;
 use super::tasks::Process;
-use crate::history::{History, Recorder};
+use crate::history::{History, Recorder, Verdict};
 use crate::proxy::wire::lock;
 
 /// The record of one simulation. Clones are handles to the same.
@@ -22,6 +24,8 @@ pub(crate) struct Record {
     inner: Arc<Mutex<Inner>>,
     /// Unless the assumptions are broken.
     backing: Arc<OnceLock<Backing>>,
+    /// When the clocks of the nodes are set right.
+    healed: Arc<OnceLock<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +35,7 @@ struct Inner {
     notes: Vec<Note>,
     /// The guards that workers hold, by worker.
     held: BTreeMap<String, Held>,
+    store: Store,
 }
 
 /// Something that is not an operation, for the reader of a time line.
@@ -47,8 +52,8 @@ struct Held {
     client: usize,
     process: Process,
     resources: Vec<String>,
-    /// What its tokens begin with.
-    owner: String,
+    /// Its token, or where no quorum knew it when it was had, what all tokens of its client begin with.
+    owner: Arc<str>,
     /// Of the acquisitions in the history, one for each resource.
     attempts: Vec<u64>,
     recorder: Recorder,
@@ -59,7 +64,12 @@ struct Held {
 
 impl Record {
     pub(crate) fn begin() -> Self {
-        Self { begun: Instant::now(), inner: Arc::default(), backing: Arc::default() }
+        Self {
+            begun: Instant::now(),
+            inner: Arc::default(),
+            backing: Arc::default(),
+            healed: Arc::default(),
+        }
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -94,10 +104,10 @@ impl Record {
         }
     }
 
-    /// A node that held these keys is down.
-    pub(crate) fn crashed(&self, node: usize, kept: Vec<Key>) {
+    /// A node that held these keys may have forgotten them.
+    pub(crate) fn forgot(&self, node: usize, kept: Vec<Key>) {
         if let Some(backing) = self.backing.get() {
-            backing.crashed(node, kept);
+            backing.forgot(node, kept);
         }
     }
 
@@ -106,10 +116,35 @@ impl Record {
         self.backing.get().and_then(|backing| backing.is_short(resource, owner, needed))
     }
 
-    /// Whether a quorum is known to hold `resource` for `owner` now.
-    pub(crate) fn is_backed(&self, resource: &str, owner: &str) -> bool {
-        let backing = self.backing.get();
-        backing.is_some_and(|backing| backing.is_short(resource, owner, Duration::ZERO).is_none())
+    /// Whether a quorum is known to hold all that this worker's guard is for.
+    pub(crate) fn is_held(&self, worker: &str) -> bool {
+        let held = lock(&self.inner).held.get(worker).cloned();
+        self.backing.get().zip(held).is_some_and(|(backing, held)| {
+            held.resources.iter().all(|resource| backing.is_held(resource, &held.owner))
+        })
+    }
+
+    /// From now on clocks jump, though no lock is held any more.
+    pub(crate) fn healed(&self) {
+        let _ = self.healed.set(());
+        self.note("everything is healed");
+    }
+
+    /// The oracle: no node's clock gains more than the drift, so no client says so; but a node that came back with what was
+    /// before has keys that end as early. Says whether clocks do what they like.
+    fn accused(&self, client: usize, node: &str, resources: &Resources, missing: Duration) -> bool {
+        let Some(backing) = self.backing.get() else { return true };
+        let number = node.trim_start_matches('n').split(':').next().unwrap_or_default();
+        let node = number.parse().unwrap_or(usize::MAX);
+        if self.healed.get().is_none() && !backing.is_rolled_back(node, resources.names()) {
+            self.found(Finding::FalseAlarm { client, node, at: self.now(), missing });
+        }
+        false
+    }
+
+    /// A write arrives at the store of this resource.
+    pub(crate) fn write(&self, resource: &str, token: u64) -> Verdict {
+        lock(&self.inner).store.write(resource, token)
     }
 
     pub(crate) fn push(&self, event: crate::history::Event) {
@@ -128,17 +163,21 @@ impl Record {
     /// A worker holds `guard` from now on.
     pub(crate) fn hold(
         &self,
-        (client, process, owner): (usize, &Process, String),
+        (client, process, owner): (usize, &Process, &str),
         worker: &str,
         recorder: &Recorder,
         attempts: &[u64],
         guard: &Arc<Guard>,
     ) {
+        let resources: Vec<String> = guard.resources().names().map(str::to_owned).collect();
+        // All resources of one lock have the same token.
+        let backing = self.backing.get().zip(resources.first());
+        let token = backing.and_then(|(backing, resource)| backing.token(resource, owner));
         let held = Held {
             client,
             process: process.clone(),
-            owner,
-            resources: guard.resources().names().map(str::to_owned).collect(),
+            owner: token.unwrap_or_else(|| owner.into()),
+            resources,
             attempts: attempts.to_vec(),
             recorder: recorder.clone(),
             deadline: guard.valid_until(),
@@ -248,17 +287,31 @@ impl Record {
 pub(crate) struct Hears {
     pub(crate) client: usize,
     pub(crate) record: Record,
+    pub(crate) counting: Counting,
 }
 
 impl Observer for Hears {
     fn observe(&self, event: &Event) {
         let client = self.client;
         match event {
+            Event::Acquired { rounds: 2, .. } => self.counting.ended("certified"),
             Event::Extended { resources, valid_for, .. } => {
                 let resources = resources.names().map(str::to_owned).collect();
                 self.record.extended(client, resources, *valid_for);
             }
+            Event::ClockAnomaly { node, resources, missing, .. } => {
+                self.record.note(format!("c{client} misses {missing:?} on {node}"));
+                if self.record.accused(client, node, resources, *missing) {
+                    self.counting.ended("clock anomaly");
+                }
+            }
             Event::Repaired { node, .. } => self.record.note(format!("c{client} repaired {node}")),
+            Event::NodeQuarantined { node, ends_in, .. } => {
+                self.record.note(format!("c{client} joins {node}: no vote for {ends_in:.1?}"));
+            }
+            Event::NodeRefused { error, .. } => {
+                self.record.note(format!("c{client} refuses: {error}"));
+            }
             Event::NodeDown { error, .. } => self.record.note(format!("c{client} hears: {error}")),
             _ => {}
         }

@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::backing::Backing;
 use super::census::{Census, Counting};
 use super::fault::Kind;
+use super::fencing::{Day, can_forget};
 use super::field::Field;
 use super::finding::Finding;
 use super::nemesis::Nemesis;
@@ -31,7 +32,8 @@ const HUNG_AFTER: Duration = Duration::from_secs(24 * 3600);
 const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 /// For a lock that nobody holds, on nodes that are well: a round that meets the release before it, and a delay.
 const AT_ONCE: Duration = Duration::from_secs(3);
-const MS: Duration = Duration::from_millis(1);
+/// For a node to be joined again when its quarantine is over: by the clocks of a node and of a client, and a delay.
+const JOINED_WITHIN: Duration = Duration::from_millis(100);
 
 /// What came of a simulation.
 #[derive(Clone, Debug)]
@@ -80,7 +82,7 @@ impl Stage {
         if plan.assumptions == Assumptions::Kept {
             record.watch(Backing::new(&field, plan.nodes));
         }
-        let processes: Vec<Process> = (0..plan.clients).map(|_| Process::default()).collect();
+        let processes: Vec<Process> = Day::draw(plan).into_iter().map(Process::new).collect();
         let nemesis = Nemesis {
             plan: Arc::clone(plan),
             field: Arc::clone(&field),
@@ -115,12 +117,19 @@ impl Stage {
     fn handle(&self, client: usize) -> Redlock {
         let process = &self.processes[client];
         let builder = self.field.builder(client, process);
+        let max_ttl = self.plan.max_ttl();
         let builder = builder
+            .ttl(max_ttl)
+            .max_ttl(max_ttl)
             .spawner(Arc::new(process.clone()))
             .clock(Arc::new(process.clone()))
-            .observer(Hears { client, record: self.record.clone() })
+            .observer(Hears {
+                client,
+                record: self.record.clone(),
+                counting: self.counting.clone(),
+            })
             .seed(self.plan.dice(&format!("c{client}")).number());
-        builder.build().expect("the settings are the defaults")
+        builder.build().expect("the settings are the defaults, but for the longest TTL")
     }
 
     /// Until all workers of a client have done their work, or it is dead.
@@ -179,15 +188,20 @@ impl Stage {
         }
     }
 
-    /// Every client that lives gets every resource, when those of the dead have expired.
+    /// Every client that lives gets every resource, when those of the dead have expired and all nodes vote.
     async fn lock_everything(&self, handles: &[Redlock]) {
+        // Where nobody is told of what a node has forgotten, it is noticed by whoever asks.
+        for client in self.living() {
+            drop(handles[client].try_lock("noticed").await);
+        }
         let left = (0..self.plan.nodes).flat_map(|node| self.field.keys(node));
         let longest = left.map(|key| key.left).max().unwrap_or_default();
-        sleep(longest + 10 * MS).await;
+        // And by whoever waits for the end of a quarantine only then: so it lasts for up to twice as long.
+        sleep(longest.max(self.plan.max_ttl() * 2) + JOINED_WITHIN).await;
         for client in self.living() {
             for resource in 0..self.plan.resources {
                 let request = handles[client].lock(format!("r{resource}"));
-                match request.ttl(Duration::from_secs(10)).wait_for(AT_ONCE).await {
+                match request.wait_for(AT_ONCE).await {
                     Ok(guard) => drop(guard),
                     Err(error) => {
                         self.record
@@ -224,6 +238,9 @@ impl Stage {
         }
         let mut census = self.counting.census();
         findings.extend(Checker::new().check(&history).into_iter().map(Finding::History));
+        if can_forget(&self.plan) {
+            findings.retain(|finding| !finding.is_order_of_one_time());
+        }
         let mut beyond = 0;
         if self.plan.assumptions == Assumptions::Broken {
             let all = findings.len();

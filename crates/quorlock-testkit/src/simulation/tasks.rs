@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use quorlock::seam::{Clock, Spawner};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::fencing::Day;
 use crate::proxy::wire::lock;
 
 /// Timers count whole milliseconds.
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// The process of one client.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Process(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     /// Rung when it dies.
     ended: Notify,
-    /// Where its time of day begins.
-    day: OnceLock<Instant>,
+    day: Day,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +64,10 @@ pub(crate) enum Phase {
 }
 
 impl Process {
+    pub(crate) fn new(day: Day) -> Self {
+        Self(Arc::new(Shared { state: Mutex::default(), ended: Notify::new(), day }))
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         lock(&self.0.state).phase
     }
@@ -184,9 +188,8 @@ impl Clock for Process {
         (Instant::now() - self.suspended_for()).into_std()
     }
 
-    /// Counts from when it was first asked: what is handed over does not leave the process.
     fn wall(&self) -> std::time::SystemTime {
-        std::time::SystemTime::UNIX_EPOCH + self.0.day.get_or_init(Instant::now).elapsed()
+        self.0.day.now()
     }
 
     fn sleep_until(&self, deadline: std::time::Instant) -> BoxFuture<'static, ()> {

@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use quorlock::{Error, Guard, NodeErrorKind, ReleaseReport};
+use quorlock::{Error, NodeErrorKind, ReleaseReport};
 
+use super::asking::Had;
 use super::finding::Finding;
 use super::wish::{Asking, Wish};
 use super::worker::{DRIFT_FACTOR, DRIFT_FLOOR, Hold, MS, Worker};
@@ -16,16 +17,23 @@ fn is_final(error: &Error) -> bool {
     total - refuse.count() < *needed
 }
 
+/// A quarantine that is not over in this time is not waited for.
+fn outlasts(error: &Error, left: Duration) -> bool {
+    matches!(error, Error::Quarantined { ends_in, .. } if *ends_in + MS >= left)
+}
+
 impl Worker {
     /// A wait ends without a lock when it is over, and not before.
     pub(super) fn judge_acquire(
         &self,
         wish: &Wish,
-        told: Option<&Result<Option<Guard>, Error>>,
+        told: Option<&Result<Option<Had>, Error>>,
         took: Duration,
     ) {
         match (wish.asking, told) {
-            (Asking::Waiting(wait), Some(Err(error))) if took < wait && !is_final(error) => {
+            (Asking::Waiting(wait), Some(Err(error)))
+                if took < wait && !is_final(error) && !outlasts(error, wait - took) =>
+            {
                 self.untrue(format!("a wait of {wait:?} ended after {took:?}: {error}"));
             }
             (Asking::Once, Some(Err(Error::Held { .. })))
@@ -84,6 +92,7 @@ impl Worker {
         match error {
             Error::Held { .. }
             | Error::NoQuorum { .. }
+            | Error::Quarantined { .. }
             | Error::TooLate { .. }
             | Error::Lost { .. } => {}
             other => self.untrue(format!("told without a reason: {other}")),

@@ -14,6 +14,7 @@ pub(super) struct Wish {
     pub(super) ttl: Duration,
     pub(super) asking: Asking,
     pub(super) keeper: bool,
+    pub(super) fenced: bool,
     pub(super) max_hold: Option<Duration>,
     /// Drops the request after so long.
     pub(super) cancel: Option<Duration>,
@@ -52,6 +53,11 @@ pub(super) enum Ending {
 }
 
 impl Wish {
+    /// Whether it wants a fencing token: drawn apart.
+    pub(super) fn fenced(self, dice: &mut Dice) -> Self {
+        Self { fenced: dice.chance(0.5), ..self }
+    }
+
     pub(super) fn draw(plan: &Plan, ttls: &[Duration], dice: &mut Dice) -> Self {
         let ttl = dice.pick(ttls).unwrap_or(Duration::from_secs(1));
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
@@ -88,6 +94,7 @@ impl Wish {
             ttl,
             asking,
             keeper: dice.chance(0.7),
+            fenced: false,
             max_hold: dice.chance(0.1).then(|| dice.millis(1, longest)),
             cancel: request,
             acts,

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use quorlock::seam::Clock;
-use quorlock::{Error, Guard, LostReason, Redlock};
+use quorlock::{Error, Guard, LostReason, NodeErrorKind, Redlock};
 use tokio::time::{Instant, sleep};
 
+use super::asking::Had;
 use super::census::{Counting, Whom};
 use super::fault::Kind;
 use super::finding::Finding;
@@ -45,6 +46,10 @@ pub(super) struct Worker {
 /// A lock that is held, as the history knows it.
 pub(super) struct Hold {
     pub(super) guard: Arc<Guard>,
+    /// Its fencing token, if it has one of its own.
+    pub(super) token: Option<u64>,
+    /// When it was had, on the clock of the process.
+    since: std::time::Instant,
     attempts: Vec<u64>,
     pub(super) ttl: Duration,
     limit: Duration,
@@ -59,7 +64,8 @@ impl Worker {
         let ttls = self.plan.ttls();
         for deal in 0..self.plan.deals {
             let mut dice = self.plan.dice(&format!("{} deal {deal}", self.name));
-            let wish = Wish::draw(&self.plan, &ttls, &mut dice);
+            let mut fencing = self.plan.dice(&format!("{} deal {deal} fencing", self.name));
+            let wish = Wish::draw(&self.plan, &ttls, &mut dice).fenced(&mut fencing);
             sleep(wish.think).await;
             if let Some(hold) = self.acquire(&wish, &mut recorder).await {
                 self.hold(&wish, &recorder, &hold).await;
@@ -75,16 +81,24 @@ impl Worker {
         begun.iter().for_each(|event| self.record.push(event.clone()));
         let limit = time_limit(wish.ttl);
         let connecting = self.connecting();
-        let bound = match wish.asking {
-            // One more of them to ask whether a foreign key denies it.
-            Asking::Once => connecting + limit * 2,
-            Asking::Waiting(wait) => wait.max(limit) + limit,
-        };
+        // Certifying a fencing token takes a round of its own.
+        let certifying = if wish.fenced { limit } else { Duration::ZERO };
+        let bound = certifying
+            + match wish.asking {
+                // One more of them to ask whether a foreign key denies it.
+                Asking::Once => connecting + limit * 2,
+                Asking::Waiting(wait) => wait.max(limit) + limit,
+            };
         let asked = self.called("acquire", bound, wish.cancel, self.ask(wish)).await;
         let ret = self.record.now();
         self.judge_acquire(wish, asked.as_ref(), ret - inv);
-        let guard = match asked {
-            Some(Ok(Some(guard))) => guard,
+        if let Some(Err(error)) = &asked
+            && has_forgotten(error)
+        {
+            self.counting.ended("void grant");
+        }
+        let (guard, token) = match asked {
+            Some(Ok(Some(had))) => had,
             other => {
                 self.counting.ended(outcome_of_acquire(other.as_ref()));
                 begun.into_iter().for_each(|event| self.record.push(event.refused(ret)));
@@ -92,7 +106,7 @@ impl Worker {
             }
         };
         self.counting.ended("acquire granted");
-        Some(self.held(wish, recorder, begun, guard, ret))
+        Some(self.held(wish, recorder, begun, (guard, token), ret))
     }
 
     /// Writes down what is held from now on.
@@ -101,7 +115,7 @@ impl Worker {
         wish: &Wish,
         recorder: &Recorder,
         begun: Vec<Event>,
-        guard: Guard,
+        (guard, token): Had,
         ret: Duration,
     ) -> Hold {
         if !guard.is_valid() {
@@ -111,14 +125,17 @@ impl Worker {
             guard.valid_until().map_or(ret, |until| self.record.time(until, &self.process));
         let attempts: Vec<u64> = begun.iter().filter_map(Event::attempt).collect();
         for event in begun {
-            self.record.push(event.granted(ret, deadline, None));
+            self.record.push(event.granted(ret, deadline, token));
         }
         let guard = Arc::new(guard);
-        let holder = (self.client, &self.process, self.redlock.client().to_string());
+        let owner = self.redlock.client().to_string();
+        let holder = (self.client, &self.process, owner.as_str());
         self.record.hold(holder, &self.name, recorder, &attempts, &guard);
         let longest = wish.max_hold.map(|max| ret + max - self.process.suspended_for());
         let hold = Hold {
             guard,
+            token,
+            since: Clock::now(&self.process),
             attempts,
             ttl: wish.ttl,
             limit: time_limit(wish.ttl),
@@ -136,32 +153,6 @@ impl Worker {
         (since + CONNECT_LIMIT).saturating_sub(running)
     }
 
-    async fn ask(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
-        match wish.asking {
-            Asking::Once => {
-                let mut request = self.redlock.try_lock(wish.resources.clone()).ttl(wish.ttl);
-                if let Some(max_hold) = wish.max_hold {
-                    request = request.max_hold(max_hold);
-                }
-                if !wish.keeper {
-                    request = request.without_keeper();
-                }
-                request.await
-            }
-            Asking::Waiting(wait) => {
-                let request = self.redlock.lock(wish.resources.clone());
-                let mut request = request.ttl(wish.ttl).wait_for(wait);
-                if let Some(max_hold) = wish.max_hold {
-                    request = request.max_hold(max_hold);
-                }
-                if !wish.keeper {
-                    request = request.without_keeper();
-                }
-                request.await.map(Some)
-            }
-        }
-    }
-
     /// Until everything is done that was wanted, or the lock is lost.
     pub(super) async fn hold(&self, wish: &Wish, recorder: &Recorder, hold: &Hold) {
         let mut lost = pin!(hold.guard.lost());
@@ -172,6 +163,7 @@ impl Worker {
                     self.extend(hold, ttl, cancel).await;
                 }
                 self.look(hold);
+                self.write(hold, recorder);
             }
         });
         let (told, acting) = match wish.listens_first {
@@ -230,9 +222,7 @@ impl Worker {
         self.look_at_notice(hold, reason);
         if reason == LostReason::MajorityGone {
             let (worker, at) = (self.name.clone(), self.record.now());
-            let owner = self.redlock.client().to_string();
-            let mut resources = hold.guard.resources().names();
-            if resources.all(|resource| self.record.is_backed(resource, &owner)) {
+            if self.record.is_held(&worker) {
                 self.record.found(Finding::NotGone { worker, at });
             }
         }
@@ -247,7 +237,8 @@ impl Worker {
             LostReason::MaxHold => NOTICE_FLOOR.min(hold.max_hold.unwrap_or_default() / 2),
             _ => return,
         };
-        let due = deadline - notice + 2 * MS + self.process.lag();
+        // Of what was taken up shortly before its end, the end is told at once.
+        let due = (deadline - notice).max(hold.since) + 2 * MS + self.process.lag();
         let by = Clock::now(&self.process).saturating_duration_since(due);
         if !by.is_zero() {
             let (worker, at) = (self.name.clone(), self.record.now());
@@ -357,13 +348,24 @@ pub(super) fn time_limit(ttl: Duration) -> Duration {
     (ttl / 20).clamp(Duration::from_millis(5), Duration::from_millis(500))
 }
 
-fn outcome_of_acquire(outcome: Option<&Result<Option<Guard>, Error>>) -> &'static str {
+/// Whether a node forgot what it knew while it was asked, so that its grant was void.
+fn has_forgotten(error: &Error) -> bool {
+    match error {
+        Error::NoQuorum { failures, .. } | Error::Quarantined { failures, .. } => {
+            failures.iter().any(|failure| failure.kind() == NodeErrorKind::Forgot)
+        }
+        _ => false,
+    }
+}
+
+fn outcome_of_acquire(outcome: Option<&Result<Option<Had>, Error>>) -> &'static str {
     match outcome {
         None => "acquire cancelled",
         Some(Ok(Some(_))) => "acquire granted",
         Some(Ok(None)) => "acquire denied",
         Some(Err(Error::Held { .. })) => "acquire held",
         Some(Err(Error::NoQuorum { .. })) => "acquire no quorum",
+        Some(Err(Error::Quarantined { .. })) => "acquire quarantined",
         Some(Err(Error::TooLate { .. })) => "acquire too late",
         Some(Err(_)) => "acquire other error",
     }

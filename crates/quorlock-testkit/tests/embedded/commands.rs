@@ -9,6 +9,7 @@ fn show(reply: &Reply) -> String {
         Reply::Status(text) => format!("+{text}"),
         Reply::Error(line) => format!("-{line}"),
         Reply::Int(number) => format!(":{number}"),
+        Reply::Verbatim(text) => format!("={text}"),
         Reply::Bulk(bytes) => format!("${}", String::from_utf8_lossy(bytes)),
         Reply::Array(items) => {
             format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(" "))
@@ -162,6 +163,7 @@ async fn info_tells_what_a_lock_asks_a_node() {
         "role:master",
         "maxmemory_policy:noeviction",
         "cluster_enabled:0",
+        "# Keyspace",
         &format!("run_id:{}", node.run_id()),
     ] {
         assert!(info.lines().any(|found| found == line), "{line} in {info}");
@@ -169,4 +171,22 @@ async fn info_tells_what_a_lock_asks_a_node() {
     assert_eq!(node.run_id().len(), 40);
     let server = node.run(&["INFO", "server"]);
     assert!(server.text().is_some_and(|text| text.contains("run_id:") && !text.contains("role:")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn info_counts_the_keys_that_have_not_expired_also_for_a_script() {
+    check(&[
+        ("INFO keyspace", "=# Keyspace\r\n"),
+        ("SET a v", "+OK"),
+        ("SET b v PX 2000", "+OK"),
+        ("SET c v PX 4000", "+OK"),
+        ("INFO keyspace", "=# Keyspace\r\ndb0:keys=3,expires=2,avg_ttl=3000\r\n"),
+        (
+            "INFO keyspace cluster",
+            "=# Cluster\r\ncluster_enabled:0\r\n\r\n# Keyspace\r\ndb0:keys=3,expires=2,avg_ttl=3000\r\n",
+        ),
+        ("INFO bogus", "="),
+        ("EVAL return(redis.call('INFO','cluster')) 0", "$# Cluster\r\ncluster_enabled:0\r\n"),
+        ("EVAL return(redis.call('TIME')) 0", "[$1700000000 $0]"),
+    ]);
 }

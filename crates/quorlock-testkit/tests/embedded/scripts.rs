@@ -6,10 +6,7 @@ use redis::{FromRedisValue, ProtocolVersion, RedisConnectionInfo, Script};
 
 use super::connections::{over_pipe, over_tcp};
 
-pub(crate) const ACQUIRE: &str = include_str!("../../../quorlock/src/lua/acquire.lua");
-pub(crate) const EXTEND: &str = include_str!("../../../quorlock/src/lua/extend.lua");
-pub(crate) const RELEASE: &str = include_str!("../../../quorlock/src/lua/release.lua");
-pub(crate) const REPAIR: &str = include_str!("../../../quorlock/src/lua/repair.lua");
+pub(crate) use quorlock::seam::text::{ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, RELEASE, REPAIR};
 
 async fn run<T: FromRedisValue>(
     connection: &mut MultiplexedConnection,

@@ -15,24 +15,28 @@ use super::trial::Verdict;
 const ENOUGH: u64 = 500;
 /// The same for what is rare.
 const ENOUGH_FOR_RARE: u64 = 10_000;
-const RARE: [&str; 2] = ["acquire too late", "take up cancelled"];
+const RARE: [&str; 4] = ["acquire too late", "take up cancelled", "void grant", "write refused"];
 /// Of more failing seeds, only the number is told.
 const MOST_LISTED: usize = 20;
 
 /// Outcomes that have to be seen. Any other is marked.
-const EXPECTED: [&str; 22] = [
+const EXPECTED: [&str; 29] = [
     "acquire cancelled",
     "acquire denied",
     "acquire granted",
     "acquire held",
     "acquire no quorum",
+    "acquire quarantined",
     "acquire too late",
+    "back within a TTL",
+    "certified",
     "extend cancelled",
     "hand over lost",
     "extend lost",
     "extend no quorum",
     "extend ok",
     "lost: expired",
+    "lost: majority gone",
     "lost: maximum hold",
     "release by drop",
     "take up cancelled",
@@ -43,10 +47,13 @@ const EXPECTED: [&str; 22] = [
     "release lost",
     "release no quorum",
     "release ok",
+    "void grant",
+    "write accepted",
+    "write refused",
 ];
 
-/// Only where a majority may forget a lock that is held.
-const EXPECTED_BEYOND: [&str; 1] = ["lost: majority gone"];
+/// Only where clocks run off.
+const EXPECTED_BEYOND: [&str; 1] = ["clock anomaly"];
 
 /// The command that runs a plan again.
 pub(crate) fn command(plan: &Plan) -> String {

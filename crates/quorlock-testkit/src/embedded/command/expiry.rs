@@ -78,6 +78,8 @@ fn change(view: &mut View<'_>, args: &Args, unit: Unit, command: &str) -> Outcom
     entry.expires_at = Some(at);
     if at <= now_ms {
         view.remove(&args[1]);
+    } else {
+        view.changed(&args[1]);
     }
     Ok(Reply::Int(1))
 }
@@ -114,6 +116,9 @@ impl Condition {
 
 pub(crate) fn persist(view: &mut View<'_>, args: &Args) -> Outcome {
     let removed = view.entry(&args[1]).and_then(|entry| entry.expires_at.take());
+    if removed.is_some() {
+        view.changed(&args[1]);
+    }
     Ok(Reply::Int(i64::from(removed.is_some())))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::embedded::keyspace::Value;
 use crate::embedded::reply::Reply;
+use crate::embedded::tracking::Touch;
 use crate::embedded::view::{Args, Outcome, SYNTAX, View};
 
 pub(crate) fn del(view: &mut View<'_>, args: &Args) -> Outcome {
@@ -48,12 +49,14 @@ pub(crate) fn scan(view: &mut View<'_>, args: &Args) -> Outcome {
 pub(crate) fn flushall(view: &mut View<'_>, args: &Args) -> Outcome {
     check_flush(args)?;
     view.keyspace.clear_all();
+    view.touches.push(Touch::Flushed);
     Ok(Reply::ok())
 }
 
 pub(crate) fn flushdb(view: &mut View<'_>, args: &Args) -> Outcome {
     check_flush(args)?;
     view.keyspace.clear(view.db);
+    view.touches.push(Touch::Flushed);
     Ok(Reply::ok())
 }
 

@@ -7,15 +7,19 @@ mod session;
 mod text;
 
 use super::reply::Reply;
+use super::script::split;
 use super::server::Server;
 use super::session::Session;
+use super::tracking::Touch;
 use super::view::{Args, Outcome, View, lossy};
 
 /// What a command needs, and so who may call it.
 #[derive(Clone, Copy)]
 pub(crate) enum Run {
-    /// Touches keys.
-    Data(fn(&mut View<'_>, &Args) -> Outcome),
+    /// Reads keys.
+    Read(fn(&mut View<'_>, &Args) -> Outcome),
+    /// Changes keys, or may.
+    Write(fn(&mut View<'_>, &Args) -> Outcome),
     /// Touches no key.
     Plain(fn(&mut View<'_>, &Args) -> Outcome),
     /// Touches the connection or the node, and is refused inside scripts.
@@ -31,7 +35,7 @@ pub(crate) struct Command {
     pub(crate) run: Run,
 }
 
-use Run::{Data, Plain, Script};
+use Run::{Plain, Read, Script, Write};
 
 const fn cmd(name: &'static str, arity: isize, run: Run) -> Command {
     Command { name, arity, run }
@@ -42,35 +46,35 @@ const COMMANDS: &[Command] = &[
     cmd("auth", -2, Run::Session(session::auth)),
     cmd("client", -2, Run::Session(session::client)),
     cmd("command", -1, Run::Session(server::command)),
-    cmd("dbsize", 1, Data(keys::dbsize)),
-    cmd("del", -2, Data(keys::del)),
-    cmd("delex", 4, Data(text::delex)),
-    cmd("delifeq", 3, Data(text::delifeq)),
+    cmd("dbsize", 1, Read(keys::dbsize)),
+    cmd("del", -2, Write(keys::del)),
+    cmd("delex", 4, Write(text::delex)),
+    cmd("delifeq", 3, Write(text::delifeq)),
     cmd("echo", 2, Plain(server::echo)),
     cmd("eval", -3, Script(Server::eval)),
     cmd("evalsha", -3, Script(Server::evalsha)),
-    cmd("exists", -2, Data(keys::exists)),
-    cmd("expire", -3, Data(expiry::expire)),
-    cmd("flushall", -1, Data(keys::flushall)),
-    cmd("flushdb", -1, Data(keys::flushdb)),
-    cmd("get", 2, Data(text::get)),
+    cmd("exists", -2, Read(keys::exists)),
+    cmd("expire", -3, Write(expiry::expire)),
+    cmd("flushall", -1, Write(keys::flushall)),
+    cmd("flushdb", -1, Write(keys::flushdb)),
+    cmd("get", 2, Read(text::get)),
     cmd("hello", -1, Run::Session(session::hello)),
-    cmd("incr", 2, Data(text::incr)),
+    cmd("incr", 2, Write(text::incr)),
     cmd("info", -1, Plain(server::info)),
-    cmd("keys", 2, Data(keys::keys)),
-    cmd("lpush", -3, Data(text::lpush)),
-    cmd("persist", 2, Data(expiry::persist)),
-    cmd("pexpire", -3, Data(expiry::pexpire)),
+    cmd("keys", 2, Read(keys::keys)),
+    cmd("lpush", -3, Write(text::lpush)),
+    cmd("persist", 2, Write(expiry::persist)),
+    cmd("pexpire", -3, Write(expiry::pexpire)),
     cmd("ping", -1, Plain(server::ping)),
-    cmd("pttl", 2, Data(expiry::pttl)),
+    cmd("pttl", 2, Read(expiry::pttl)),
     cmd("quit", -1, Run::Session(session::quit)),
-    cmd("scan", -2, Data(keys::scan)),
+    cmd("scan", -2, Read(keys::scan)),
     cmd("script", -2, Run::Session(Server::script)),
     cmd("select", 2, Plain(server::select)),
-    cmd("set", -3, Data(text::set)),
+    cmd("set", -3, Write(text::set)),
     cmd("time", 1, Plain(server::time)),
-    cmd("ttl", 2, Data(expiry::ttl)),
-    cmd("type", 2, Data(keys::type_)),
+    cmd("ttl", 2, Read(expiry::ttl)),
+    cmd("type", 2, Read(keys::type_)),
 ];
 
 /// Commands that some servers have and others have not.
@@ -108,7 +112,25 @@ impl Command {
     }
 
     pub(crate) fn touches_keys(&self) -> bool {
-        matches!(self.run, Data(_) | Script(_))
+        matches!(self.run, Read(_) | Write(_) | Script(_))
+    }
+
+    /// Runs it with no more than a view, as a script does.
+    pub(crate) fn run_in(&self, view: &mut View<'_>, args: &Args) -> Outcome {
+        match self.run {
+            Read(run) => {
+                let outcome = run(view, args);
+                view.touches.push(Touch::Read);
+                outcome
+            }
+            Write(_) if view.is_read_only => {
+                Err("READONLY You can't write against a read only replica.".to_owned())
+            }
+            Write(run) | Plain(run) => run(view, args),
+            Run::Session(_) | Script(_) => {
+                Err("ERR This Redis command is not allowed from script".to_owned())
+            }
+        }
     }
 }
 
@@ -120,16 +142,21 @@ pub(crate) fn run_in_script(view: &mut View<'_>, args: &Args) -> Reply {
         Some(command) if !command.accepts(args.len()) => {
             Reply::error("ERR Wrong number of args calling Redis command from script")
         }
-        Some(command) => match command.run {
-            Data(run) | Plain(run) => run(view, args).unwrap_or_else(Reply::Error),
-            Run::Session(_) | Script(_) => {
-                Reply::error("ERR This Redis command is not allowed from script")
-            }
-        },
+        Some(command) => command.run_in(view, args).unwrap_or_else(Reply::Error),
     }
 }
 
-fn unknown(args: &Args) -> String {
+/// The keys that a command or a script counts as reading, once it reads anything: of a script all those that it names.
+pub(crate) fn keys_read(args: &Args) -> &Args {
+    let [name, rest @ ..] = args else { return &[] };
+    match name.to_ascii_lowercase().as_slice() {
+        b"get" | b"pttl" | b"ttl" | b"type" | b"exists" => rest,
+        b"eval" | b"evalsha" => split(args).map_or(&[], |(keys, _)| keys),
+        _ => &[],
+    }
+}
+
+pub(crate) fn unknown(args: &Args) -> String {
     let shown: String = args[1..].iter().map(|arg| format!("'{}' ", lossy(arg))).collect();
     format!("ERR unknown command '{}', with args beginning with: {shown}", lossy(&args[0]))
 }

@@ -1,10 +1,12 @@
 //! Commands that touch neither keys nor the connection: PING, ECHO, TIME, INFO, SELECT, COMMAND.
 
 use super::Command;
+use crate::embedded::facts::{Mode, Role};
+use crate::embedded::keyspace::DATABASES;
 use crate::embedded::reply::Reply;
 use crate::embedded::server::Server;
 use crate::embedded::session::Session;
-use crate::embedded::view::{Args, Facts, Outcome, View};
+use crate::embedded::view::{Args, Outcome, View};
 
 /// The server whose replies are imitated.
 pub(crate) const VERSION: &str = "7.0.15";
@@ -52,29 +54,62 @@ pub(crate) fn info(view: &mut View<'_>, args: &Args) -> Outcome {
                 all.iter().any(|word| arg.eq_ignore_ascii_case(word.as_bytes()))
             })
     };
-    let sections = sections(view.facts, view.now_us);
+    let sections = sections(view);
     let wanted: Vec<String> = sections
         .into_iter()
         .filter(|(name, _)| wanted(name))
-        .map(|(name, lines)| format!("# {name}\r\n{}\r\n", lines.join("\r\n")))
+        .map(|(name, lines)| {
+            let lines: Vec<String> = lines.iter().map(|line| format!("{line}\r\n")).collect();
+            format!("# {name}\r\n{}", lines.concat())
+        })
         .collect();
-    Ok(Reply::bulk(wanted.join("\r\n")))
+    Ok(Reply::Verbatim(wanted.join("\r\n")))
 }
 
-fn sections(facts: &Facts, now_us: i64) -> [(&'static str, Vec<String>); 4] {
-    let own = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect();
+/// In the order of the server.
+fn sections(view: &View<'_>) -> [(&'static str, Vec<String>); 5] {
+    let (facts, now_us) = (view.facts, view.now_us);
     let server = vec![
         format!("redis_version:{VERSION}"),
-        "redis_mode:standalone".to_owned(),
+        format!("redis_mode:{}", facts.mode.name()),
         format!("run_id:{}", facts.run_id),
         format!("tcp_port:{}", facts.port),
         format!("server_time_usec:{now_us}"),
         format!("uptime_in_seconds:{}", (now_us - facts.started_us) / 1_000_000),
     ];
+    let memory = vec![
+        format!("maxmemory:{}", facts.max_memory),
+        format!("maxmemory_policy:{}", facts.eviction_policy),
+    ];
+    let role = match facts.role {
+        Role::Master => "role:master",
+        Role::Replica => "role:slave",
+    };
+    let replication = vec![
+        role.to_owned(),
+        "connected_slaves:0".to_owned(),
+        format!("master_replid:{}", facts.replication_id),
+    ];
+    let cluster = vec![format!("cluster_enabled:{}", u8::from(facts.mode == Mode::Cluster))];
     [
         ("Server", server),
-        ("Memory", own(&["maxmemory:0", "maxmemory_policy:noeviction"])),
-        ("Replication", own(&["role:master", "connected_slaves:0"])),
-        ("Cluster", own(&["cluster_enabled:0"])),
+        ("Memory", memory),
+        ("Replication", replication),
+        ("Cluster", cluster),
+        ("Keyspace", keyspace(view)),
     ]
+}
+
+/// A line for every database that holds a key. What has expired does not count, noticed or not.
+fn keyspace(view: &View<'_>) -> Vec<String> {
+    let now_ms = view.now_ms();
+    let line = |db| {
+        let keys = view.keyspace.keys(db, now_ms).count();
+        let deadlines = view.keyspace.entries(db, now_ms).filter_map(|(_, entry)| entry.expires_at);
+        let left: Vec<i64> = deadlines.map(|at| at - now_ms).collect();
+        let expires = left.len();
+        let average = left.iter().sum::<i64>().checked_div(expires as i64).unwrap_or_default();
+        (keys > 0).then(|| format!("db{db}:keys={keys},expires={expires},avg_ttl={average}"))
+    };
+    (0..DATABASES).filter_map(line).collect()
 }

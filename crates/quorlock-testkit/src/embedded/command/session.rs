@@ -2,6 +2,7 @@
 
 use super::server::VERSION;
 use super::subcommand_error;
+use crate::embedded::facts::{Facts, Role};
 use crate::embedded::reply::{Protocol, Reply};
 use crate::embedded::server::Server;
 use crate::embedded::session::Session;
@@ -11,6 +12,15 @@ const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user i
 
 const NO_RIGHT_TO_KILL: &str =
     "NOPERM this user has no permissions to run the 'client|kill' command";
+
+const NO_RIGHT_TO_TRACKING: &str =
+    "NOPERM this user has no permissions to run the 'client|tracking' command";
+
+const NOT_TRACKING: &str = "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or \
+     OPTOUT mode enabled";
+
+const NOT_OPTOUT: &str =
+    "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.";
 
 pub(crate) fn auth(server: &mut Server, session: &mut Session, args: &Args) -> Outcome {
     match &args[1..] {
@@ -65,7 +75,7 @@ pub(crate) fn hello(server: &mut Server, session: &mut Session, args: &Args) -> 
     if let Some(name) = name {
         session.name = name;
     }
-    Ok(greeting(session))
+    Ok(greeting(&server.facts, session))
 }
 
 /// Logs in at once; gives the name that is to be set if everything else is right.
@@ -94,15 +104,19 @@ fn hello_options(
     }
 }
 
-fn greeting(session: &Session) -> Reply {
+fn greeting(facts: &Facts, session: &Session) -> Reply {
+    let role = match facts.role {
+        Role::Master => "master",
+        Role::Replica => "replica",
+    };
     let fact = |name: &str, value| (name.to_owned(), value);
     Reply::Map(vec![
         fact("server", Reply::bulk("redis")),
         fact("version", Reply::bulk(VERSION)),
         fact("proto", Reply::Int(session.protocol.number())),
         fact("id", Reply::Int(session.id)),
-        fact("mode", Reply::bulk("standalone")),
-        fact("role", Reply::bulk("master")),
+        fact("mode", Reply::bulk(facts.mode.name())),
+        fact("role", Reply::bulk(role)),
         fact("modules", Reply::Array(Vec::new())),
     ])
 }
@@ -119,13 +133,47 @@ pub(crate) fn client(server: &mut Server, session: &mut Session, args: &Args) ->
         }
         // Younger than the version imitated, but every driver sends it.
         (b"SETINFO", [_, _]) => Ok(Reply::ok()),
-        (b"LIST", []) => Ok(Reply::bulk(server.list_clients(session))),
+        (b"TRACKING" | b"CACHING", _) if server.knows_resp2_only => subcommand_error(args),
+        (b"TRACKING", _) if server.refuses_tracking => Err(NO_RIGHT_TO_TRACKING.to_owned()),
+        (b"TRACKING", [how, options @ ..]) => tracking(session, how, options),
+        (b"CACHING", [how]) => caching(session, how),
+        (b"LIST", []) => Ok(Reply::Verbatim(server.list_clients(session))),
         (b"KILL", _) if server.refuses_kill => Err(NO_RIGHT_TO_KILL.to_owned()),
         (b"KILL", [_]) => Err("ERR No such client".to_owned()),
         (b"KILL", [filter, id]) if filter.eq_ignore_ascii_case(b"ID") => kill(server, session, id),
         (b"KILL", _) => Err(SYNTAX.to_owned()),
-        _ => subcommand_error(args),
+        _ => {
+            session.tracking.cache_no_more();
+            subcommand_error(args)
+        }
     }
+}
+
+/// In RESP2 too, as the server does, although nothing can be told there. Of the options only the one that a lock uses.
+fn tracking(session: &mut Session, how: &[u8], options: &Args) -> Outcome {
+    let is_known = |option: &Vec<u8>| option.eq_ignore_ascii_case(b"OPTIN");
+    match how.to_ascii_uppercase().as_slice() {
+        _ if !options.iter().all(is_known) => return Err(SYNTAX.to_owned()),
+        b"ON" if options.is_empty() => {
+            return Err("ERR this node tracks only what is asked for: OPTIN".to_owned());
+        }
+        b"ON" => session.tracking.turn_on(),
+        b"OFF" => session.tracking.turn_off(),
+        _ => return Err(SYNTAX.to_owned()),
+    }
+    Ok(Reply::ok())
+}
+
+fn caching(session: &mut Session, how: &[u8]) -> Outcome {
+    if !session.tracking.is_on() {
+        return Err(NOT_TRACKING.to_owned());
+    }
+    match how.to_ascii_uppercase().as_slice() {
+        b"YES" => session.tracking.cache_next(),
+        b"NO" => return Err(NOT_OPTOUT.to_owned()),
+        _ => return Err(SYNTAX.to_owned()),
+    }
+    Ok(Reply::ok())
 }
 
 /// Never the connection that asks, as the server does by default.

@@ -30,7 +30,7 @@ pub(crate) fn set(view: &mut View<'_>, args: &Args) -> Outcome {
             expires_at = found.flatten();
         }
         let entry = Entry { value: Value::Text(value.clone()), expires_at };
-        view.keyspace.set(view.db, key, entry);
+        view.set(key, entry);
     }
     Ok(match old {
         Some(old) => old.map_or(Reply::Nil, Reply::Bulk),
@@ -108,8 +108,11 @@ pub(crate) fn incr(view: &mut View<'_>, args: &Args) -> Outcome {
     let new = old.checked_add(1).ok_or("ERR increment or decrement would overflow")?;
     let value = Value::Text(new.to_string().into_bytes());
     match view.entry(&args[1]) {
-        Some(entry) => entry.value = value,
-        None => view.keyspace.set(view.db, &args[1], Entry { value, expires_at: None }),
+        Some(entry) => {
+            entry.value = value;
+            view.changed(&args[1]);
+        }
+        None => view.set(&args[1], Entry { value, expires_at: None }),
     }
     Ok(Reply::Int(new))
 }
@@ -117,7 +120,7 @@ pub(crate) fn incr(view: &mut View<'_>, args: &Args) -> Outcome {
 pub(crate) fn lpush(view: &mut View<'_>, args: &Args) -> Outcome {
     if view.entry(&args[1]).is_none() {
         let empty = Entry { value: Value::List(VecDeque::new()), expires_at: None };
-        view.keyspace.set(view.db, &args[1], empty);
+        view.set(&args[1], empty);
     }
     let Some(Entry { value: Value::List(list), .. }) = view.entry(&args[1]) else {
         return Err(WRONG_TYPE.to_owned());
@@ -125,5 +128,7 @@ pub(crate) fn lpush(view: &mut View<'_>, args: &Args) -> Outcome {
     for item in &args[2..] {
         list.push_front(item.clone());
     }
-    Ok(Reply::Int(i64::try_from(list.len()).expect("a list fits into memory")))
+    let length = list.len();
+    view.changed(&args[1]);
+    Ok(Reply::Int(i64::try_from(length).expect("a list fits into memory")))
 }

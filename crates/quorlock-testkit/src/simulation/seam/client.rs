@@ -74,7 +74,9 @@ impl Network {
         let unanswered = Unanswered { question: Arc::clone(&question), heard, owed, is_overtaken };
         link.unanswered.insert(number, unanswered);
         let patience = PATIENCE_FLOOR.max(question.time_limit() * 2);
-        let message = Message { route, epoch, number, question, form, delivery: Delivery::First };
+        let memory = self.servers[route.node].memory;
+        let delivery = Delivery::First;
+        let message = Message { route, epoch, memory, number, question, form, delivery };
         self.after(patience, Event::GivesUp(message.clone()));
         if self.dice.chance(self.fates.lost_request) {
             return self.counting.struck(Kind::LostRequest, Whom::Client(route.client));
@@ -146,6 +148,13 @@ impl Network {
         }
         let Some(unanswered) = link.unanswered.remove(&message.number) else { return };
         match said {
+            // The node told of what it forgot before it said anything more.
+            Said::Reply(Reply::Granted | Reply::Counted(_))
+                if message.question.verb() == Verb::Acquire
+                    && self.servers[route.node].memory != message.memory =>
+            {
+                unanswered.answer(Reply::Failed(NodeErrorKind::Forgot.into()));
+            }
             Said::Reply(reply) => self.confirm(route, unanswered, reply),
             Said::NoScript if message.question.is_revoked() => {
                 unanswered.answer(Reply::Failed(NodeErrorKind::Down.into()));

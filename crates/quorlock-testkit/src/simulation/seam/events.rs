@@ -20,6 +20,8 @@ pub(super) struct Message {
     pub(super) route: Route,
     /// The connection that it belongs to.
     pub(super) epoch: u64,
+    /// What the node had forgotten when it was sent, as its client was told.
+    pub(super) memory: u64,
     pub(super) number: u64,
     pub(super) question: Arc<Question>,
     /// Whether it brings the text of its script.

@@ -15,8 +15,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use quorlock::seam::{Node, Question, Reply};
-use quorlock::{Builder, NodeErrorKind, Redlock};
+use quorlock::seam::{Node, Question, Reply, quarantined};
+use quorlock::{Builder, NodeErrorKind, Redlock, Standing};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -128,6 +128,16 @@ impl Node for SeamNode {
         Box::pin(waiter.map(|up| up.unwrap_or_default()))
     }
 
+    fn standing(&self) -> Standing {
+        self.seam.with(|network| match network.link(self.route).phase {
+            Phase::Up => match network.servers[self.route.node].abstains_for() {
+                Duration::ZERO => Standing::Voting,
+                left => quarantined(left),
+            },
+            Phase::Idle | Phase::Connecting | Phase::Down => Standing::Connecting,
+        })
+    }
+
     fn owed(&self) -> usize {
         self.seam.with(|network| network.link(self.route).owed.len())
     }
@@ -201,6 +211,7 @@ impl Field for Seam {
             if server.state == State::Down {
                 server.state = State::Up;
                 server.scripts = all_scripts();
+                server.joins_anew();
             }
         });
     }
@@ -210,7 +221,14 @@ impl Field for Seam {
     }
 
     fn wipe(&self, node: usize) {
-        self.with(|network| network.servers[node].model.clear());
+        self.with(|network| {
+            network.servers[node].model.clear();
+            network.servers[node].joins_anew();
+        });
+    }
+
+    fn abstains_for(&self, node: usize) -> Duration {
+        self.with(|network| network.servers[node].abstains_for())
     }
 
     fn meddle(&self, node: usize, key: &str, with: Option<Duration>) {
@@ -267,5 +285,9 @@ impl Field for Seam {
     fn is_excused(&self, node: usize, key: &Key) -> bool {
         let key = (node, key.key.clone(), Arc::clone(&key.token));
         self.with(|network| network.excused.contains(&key))
+    }
+
+    fn is_rolled_back(&self, node: usize, key: &str) -> bool {
+        self.with(|network| network.rolled_back.contains(&(node, key.to_owned())))
     }
 }

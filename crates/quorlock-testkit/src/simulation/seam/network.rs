@@ -11,6 +11,7 @@ use super::node::Server;
 use crate::simulation::census::{Counting, Whom};
 use crate::simulation::dice::Dice;
 use crate::simulation::fault::Kind;
+use crate::simulation::fencing::Day;
 use crate::simulation::plan::Plan;
 use crate::simulation::tasks::Process;
 
@@ -62,6 +63,8 @@ pub(super) struct Network {
     pub(super) counting: Counting,
     /// Keys that are nobody's fault.
     pub(super) excused: BTreeSet<(usize, String, Arc<str>)>,
+    /// Those that a crash brought back.
+    pub(super) rolled_back: BTreeSet<(usize, String)>,
     next_number: u64,
     pub(super) now: Duration,
 }
@@ -71,9 +74,9 @@ impl Network {
         let mut dice = plan.dice("network");
         let links = || (0..plan.nodes).map(|_| Link::default()).collect();
         Self {
-            servers: (0..plan.nodes).map(|_| Server::new()).collect(),
+            servers: (0..plan.nodes).map(|_| Server::new(plan.max_ttl())).collect(),
             links: (0..plan.clients).map(|_| links()).collect(),
-            processes: vec![Process::default(); plan.clients],
+            processes: vec![Process::new(Day::right()); plan.clients],
             agenda: Agenda::default(),
             parked: vec![Vec::new(); plan.clients],
             fates: Fates::draw(plan),
@@ -81,6 +84,7 @@ impl Network {
             dice,
             counting: counting.clone(),
             excused: BTreeSet::new(),
+            rolled_back: BTreeSet::new(),
             next_number: 0,
             now: Duration::ZERO,
         }

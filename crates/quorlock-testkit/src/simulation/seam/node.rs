@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorlock::NodeErrorKind;
 use quorlock::seam::{Failure, Question, Reply, Verb};
 
 use super::events::{Delivery, Event, Form, Message, Route, Said};
-use super::model::Model;
+use super::model::{Ask, Model};
 use super::network::Network;
 use crate::embedded::clock::NodeClock;
 use crate::simulation::census::Whom;
@@ -31,11 +32,19 @@ pub(super) struct Server {
     pub(super) failing: bool,
     /// The scripts that it knows.
     pub(super) scripts: BTreeSet<u8>,
+    /// How often it has forgotten something, or may have.
+    pub(super) memory: u64,
+    /// Since when it has known every lock, by its own clock, if it did not always.
+    since: Option<i64>,
+    max_ttl: i64,
 }
 
 impl Server {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(max_ttl: Duration) -> Self {
         Self {
+            memory: 0,
+            since: None,
+            max_ttl: millis(max_ttl),
             model: Model::default(),
             clock: NodeClock::repeatable(),
             state: State::Up,
@@ -48,16 +57,36 @@ impl Server {
     pub(super) fn now_ms(&self) -> i64 {
         self.clock.now_us() / 1000
     }
+
+    /// From now on it does not vote, for as long as a lock can last that it does not know.
+    pub(super) fn joins_anew(&mut self) {
+        self.memory += 1;
+        self.since = Some(self.now_ms());
+    }
+
+    pub(super) fn abstains_for(&mut self) -> Duration {
+        let now = self.now_ms();
+        let Some(since) = &mut self.since else { return Duration::ZERO };
+        // A clock that was set back makes no quarantine longer.
+        *since = now.min(*since);
+        Duration::from_millis(u64::try_from(*since + self.max_ttl - now).unwrap_or_default())
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
 pub(super) fn all_scripts() -> BTreeSet<u8> {
-    (0..4).collect()
+    (0..6).collect()
 }
 
 /// The script that a question needs; one resource is acquired without.
 fn script(question: &Question) -> Option<u8> {
     match question.verb() {
+        Verb::Acquire if question.fence().is_some() => Some(4),
         Verb::Acquire => (question.keys().len() > 1).then_some(0),
+        Verb::Certify => Some(5),
         Verb::Extend => Some(1),
         Verb::Repair => Some(2),
         Verb::Release | Verb::Undo => Some(3),
@@ -129,17 +158,22 @@ impl Network {
                 return Said::NoScript;
             }
         }
-        let ttl = i64::try_from(question.ttl().as_millis()).unwrap_or(i64::MAX / 2);
+        // Who was told so before asks nothing, and who is told so later has his grant void: it is there all the same.
+        let abstains = question.verb() == Verb::Acquire && !server.abstains_for().is_zero();
+        if abstains && message.memory == server.memory {
+            return Said::Reply(Reply::Failed(NodeErrorKind::Quarantined.into()));
+        }
+        let ttl = millis(question.ttl());
         let now = server.now_ms();
         let (verb, keys, token) = (question.verb(), question.keys(), question.token());
         let had = |model: &Model, key: &String| {
             model.live(now).any(|(there, entry)| there == key && *entry.token == *token)
         };
         let missing: Vec<_> = keys.iter().filter(|key| !had(&server.model, key)).cloned().collect();
-        let reply = server.model.ask(verb, keys, token, ttl, now);
+        let reply = server.model.ask(&Ask { verb, keys, token, ttl, fence: question.fence() }, now);
         if *delivery == Delivery::Again {
             self.counting.struck(Kind::Duplicate, Whom::Client(route.client));
-            if matches!(reply, Reply::Granted) {
+            if matches!(reply, Reply::Granted | Reply::Counted(_)) {
                 let keys = missing.into_iter();
                 self.excused.extend(keys.map(|key| (route.node, key, Arc::from(token))));
             }
@@ -164,6 +198,7 @@ impl Network {
             return false;
         }
         self.servers[node].state = State::Down;
+        self.servers[node].joins_anew();
         self.servers[node].pending.clear();
         for route in self.routes_to(node) {
             self.silence_old(route);
@@ -175,6 +210,7 @@ impl Network {
             Memory::Intact => {}
             Memory::RolledBack(changes) => {
                 let back = model.roll_back(changes);
+                self.rolled_back.extend(back.iter().map(|(key, _)| (node, key.clone())));
                 self.excused.extend(back.into_iter().map(|(key, token)| (node, key, token)));
             }
         }

@@ -1,12 +1,14 @@
 //! The depth under the library's driver: real commands and scripts over in-memory pipes to embedded nodes. Implements
 //! the simulation's [`Field`] with the verbs of nodes and wires; what the weather is on one wire is in `route.rs`.
 
+mod marker;
 mod route;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use quorlock::seam::MARKERS;
 use quorlock::{Builder, Redlock};
 use tokio::time::{Instant, sleep};
 
@@ -14,6 +16,7 @@ use self::route::{Route, Spell};
 use super::census::Counting;
 use super::dice::Dice;
 use super::fault::Kind;
+use super::fencing::COUNTERS;
 use super::field::{Failing, Field, Flow, Key, Memory};
 use super::plan::Plan;
 use super::tasks::Process;
@@ -48,6 +51,8 @@ pub(super) struct WireField {
     nets: Vec<PipeNet>,
     /// By client, then by node.
     routes: Vec<Vec<Route>>,
+    /// Whether each client speaks the older protocol, in which no node tells of what it forgets.
+    speak_resp2: Vec<bool>,
     /// Whether each node refuses to kill connections.
     refuses: Vec<bool>,
     /// What each node says while it is failing.
@@ -55,6 +60,7 @@ pub(super) struct WireField {
     dice: Mutex<Dice>,
     /// Keys that are nobody's fault.
     excused: Mutex<BTreeSet<(usize, String, Arc<str>)>>,
+    max_ttl: Duration,
 }
 
 impl WireField {
@@ -64,6 +70,7 @@ impl WireField {
         let nodes: Vec<_> =
             (0..plan.nodes).map(|node| EmbeddedNode::pipe(format!("n{node}"))).collect();
         nodes.iter().for_each(EmbeddedNode::watch_others);
+        EmbeddedNode::bootstrap(&nodes, plan.max_ttl());
         if plan.has(Kind::CrashRolledBack) {
             nodes.iter().for_each(EmbeddedNode::remember_changes);
         }
@@ -78,6 +85,16 @@ impl WireField {
         for (node, refuses) in nodes.iter().zip(&refuses) {
             node.refuse_kill(*refuses);
         }
+        // Where nothing is told, the scripts compare.
+        let mut telling = plan.dice("telling");
+        for node in &nodes {
+            match telling.below(10) {
+                0 => node.refuse_tracking(),
+                1 => node.know_resp2_only(),
+                _ => {}
+            }
+        }
+        let speak_resp2 = (0..plan.clients).map(|_| telling.chance(0.2)).collect();
         let errors = nodes.iter().filter_map(|_| dice.pick(&ERRORS)).collect();
         let nets: Vec<_> = (0..plan.clients).map(|_| PipeNet::new(nodes.iter().cloned())).collect();
         let slowest = dice.below(4) as u64;
@@ -90,10 +107,12 @@ impl WireField {
             nodes,
             nets,
             routes,
+            speak_resp2,
             refuses,
             errors,
             dice: Mutex::new(dice),
             excused: Mutex::default(),
+            max_ttl: plan.max_ttl(),
         }
     }
 
@@ -136,7 +155,8 @@ fn later(after: Duration, end: impl FnOnce() + Send + 'static) {
 
 impl Field for WireField {
     fn builder(&self, client: usize, _: &Process) -> Builder {
-        let urls: Vec<_> = self.nodes.iter().map(EmbeddedNode::url).collect();
+        let protocol = if self.speak_resp2[client] { "/?protocol=resp2" } else { "" };
+        let urls = self.nodes.iter().map(|node| format!("{}{protocol}", node.url()));
         Redlock::builder(urls).connector(Arc::new(self.nets[client].clone()))
     }
 
@@ -220,9 +240,14 @@ impl Field for WireField {
 
     /// Where an old connection cannot be killed, what it delivers is released once more after a TTL, and else expires.
     fn stop_clock(&self, node: usize) {
+        marker::begin_anew(&self.nodes[node], self.max_ttl);
         if !self.refuses[node] {
             self.nodes[node].set_clock_rate(0.0);
         }
+    }
+
+    fn abstains_for(&self, node: usize) -> Duration {
+        marker::abstains_for(&self.nodes[node], self.max_ttl)
     }
 
     fn fail(&self, node: usize, failing: Failing) {
@@ -287,29 +312,37 @@ impl Field for WireField {
 
     fn keys(&self, node: usize) -> Vec<Key> {
         let texts = self.nodes[node].texts().into_iter();
-        texts.map(|(key, token, left)| Key { key, token: token.into(), left }).collect()
+        let locks = texts.filter(|(key, ..)| !key.starts_with(COUNTERS));
+        locks.map(|(key, token, left)| Key { key, token: token.into(), left }).collect()
     }
 
     fn touched_others(&self, node: usize) -> Vec<String> {
-        self.nodes[node].touched_others()
+        let touched = self.nodes[node].touched_others().into_iter();
+        touched.filter(|key| !key.starts_with(COUNTERS) && key != MARKERS).collect()
     }
 
     fn is_excused(&self, node: usize, key: &Key) -> bool {
         lock(&self.excused).contains(&(node, key.key.clone(), Arc::clone(&key.token)))
     }
+
+    fn is_rolled_back(&self, node: usize, key: &str) -> bool {
+        lock(&self.excused).iter().any(|(of, excused, _)| *of == node && excused == key)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fencing::Day;
     use super::*;
 
     /// The library's tasks are counted: one that sleeps for a TTL though there is nothing left to do is one too many.
     #[tokio::test(start_paused = true)]
     async fn a_release_that_a_later_connection_has_paid_is_not_sent_once_more() {
-        let (node, process) = (EmbeddedNode::pipe("n"), Process::default());
+        let (node, process) = (EmbeddedNode::pipe("n"), Process::new(Day::right()));
         let net = PipeNet::new([node.clone()]);
         let builder = Redlock::builder([node.url()]).connector(Arc::new(net.clone()));
-        let redlock = builder.spawner(Arc::new(process.clone())).ttl(SOON).build().unwrap();
+        let builder = builder.spawner(Arc::new(process.clone())).without_quarantine();
+        let redlock = builder.ttl(SOON).build().unwrap();
         redlock.try_lock("a").await.unwrap().expect("it is free").release().await.unwrap();
         sleep(MS).await;
         let idle = process.live();
