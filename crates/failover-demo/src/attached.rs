@@ -1,5 +1,5 @@
-//! A node that was there before the demo: it is only ever asked, and frozen for a moment by `CLIENT PAUSE`, which
-//! heals by itself. And that only on this machine.
+//! A node that was there before the demo: it is only ever asked, rid of what the demo has written, and frozen for a moment
+//! by `CLIENT PAUSE`, which heals by itself. And that only on this machine.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -83,6 +83,15 @@ impl Attached {
     /// It does not answer.
     pub(crate) async fn value(&self, key: &str) -> Result<Option<String>> {
         self.ask(redis::cmd("GET").arg(key)).await
+    }
+
+    /// Deletes a key that is the demo's own, and says whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub(crate) async fn delete(&self, key: &str) -> Result<bool> {
+        self.ask(redis::cmd("DEL").arg(key)).await
     }
 
     /// Its keys that begin as given.

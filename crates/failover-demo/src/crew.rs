@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{clock::Clock, error::Result, record::Record, worker::Assignment};
+use crate::{clock::Clock, error::Result, reach::Reach, record::Record, worker::Assignment};
 
 /// How long all workers may take to begin, or to end.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -37,8 +37,8 @@ pub(crate) struct Work<'a> {
     pub(crate) resource: &'a str,
     /// The file to append to while holding the lock.
     pub(crate) ledger: &'a Path,
-    /// The nodes' URLs.
-    pub(crate) nodes: &'a [String],
+    /// The nodes.
+    pub(crate) reach: &'a Reach,
 }
 
 impl Crew {
@@ -100,7 +100,7 @@ impl Member {
             name: name.clone(),
             resource: work.resource.to_owned(),
             ledger: work.ledger.to_owned(),
-            nodes: work.nodes.to_vec(),
+            reach: work.reach.clone(),
         };
         input.write_all(format!("{}\n", serde_json::to_string(&assignment)?).as_bytes()).await?;
         let listener = tokio::spawn(listen(name.clone(), output, clock, record.clone()));

@@ -1,9 +1,12 @@
 //! Taking the lock and writing down what came of it, in a worker as in the demo itself: what is recorded of a guard
 //! is trimmed, so that the checker never sees more than was promised.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
-use quorlock::{Guard, Redlock, ReleaseReport};
+use quorlock::{Guard, LostReason, Redlock, ReleaseReport, Standing};
 use quorlock_testkit::history::{Event, Recorder};
 use tokio::time::{sleep, sleep_until};
 
@@ -47,22 +50,57 @@ impl<L: Log> Client<L> {
         resource: &str,
         wait_for: Duration,
     ) -> Result<Holding<'_, L>, quorlock::Error> {
-        let begun = self.recorder.acquire(resource, self.clock.now());
-        self.log.note(begun.clone());
+        let begun = self.ask(resource);
         match self.redlock.lock(resource).wait_for(wait_for).await {
-            Ok(guard) => {
-                let now = self.clock.now();
-                // A guard that is lost already never counted.
-                let deadline = guard.valid_until().map_or(now, |until| self.clock.at(until));
-                self.log.note(begun.granted(now, deadline, None));
-                let attempt = self.recorder.attempt();
-                Ok(Holding { client: self, guard, attempt, deadline })
-            }
+            Ok(guard) => Ok(self.granted(begun, guard)),
             Err(error) => {
                 self.log.note(begun.refused(self.clock.now()));
                 Err(error)
             }
         }
+    }
+
+    /// Takes the lock if it is free at this moment.
+    ///
+    /// # Errors
+    ///
+    /// The library's.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of [`lock`](Self::lock).
+    pub(crate) async fn try_lock(
+        &mut self,
+        resource: &str,
+    ) -> Result<Option<Holding<'_, L>>, quorlock::Error> {
+        let begun = self.ask(resource);
+        match self.redlock.try_lock(resource).await {
+            Ok(Some(guard)) => Ok(Some(self.granted(begun, guard))),
+            other => {
+                self.log.note(begun.refused(self.clock.now()));
+                other.map(|_| None)
+            }
+        }
+    }
+
+    /// What each node is to this client.
+    pub(crate) fn nodes(&self) -> Vec<(String, Standing)> {
+        self.redlock.nodes()
+    }
+
+    fn ask(&mut self, resource: &str) -> Event {
+        let begun = self.recorder.acquire(resource, self.clock.now());
+        self.log.note(begun.clone());
+        begun
+    }
+
+    fn granted(&mut self, begun: Event, guard: Guard) -> Holding<'_, L> {
+        let now = self.clock.now();
+        // A guard that is lost already never counted.
+        let deadline = guard.valid_until().map_or(now, |until| self.clock.at(until));
+        self.log.note(begun.granted(now, deadline, None));
+        let attempt = self.recorder.attempt();
+        Holding { client: self, guard, attempt, deadline }
     }
 }
 
@@ -78,6 +116,8 @@ pub(crate) struct Holding<'a, L> {
 /// How a guard said "lost".
 #[derive(Debug)]
 pub(crate) struct Loss {
+    /// Why.
+    pub(crate) reason: LostReason,
     /// When.
     pub(crate) at: Duration,
     /// How late a control timer for the same moment was: the machine's own fault.
@@ -109,15 +149,15 @@ impl<L: Log> Holding<'_, L> {
             let due = self.loss_due();
             let told = tokio::select! {
                 biased;
-                _ = &mut lost => true,
-                () = sleep_until(due.into()), if lag.is_none() => false,
-                () = sleep(LOOK_EVERY) => false,
+                reason = &mut lost => Some(reason),
+                () = sleep_until(due.into()), if lag.is_none() => None,
+                () = sleep(LOOK_EVERY) => None,
             };
             // The first look at or after that moment tells how late timers are: "lost" cannot be earlier.
             let late = Instant::now().checked_duration_since(due);
             lag = lag.or(late);
-            if told {
-                return self.told(lag.unwrap_or_default());
+            if let Some(reason) = told {
+                return self.told(reason, lag.unwrap_or_default());
             }
             if self.look() {
                 lag = None;
@@ -163,9 +203,19 @@ impl<L: Log> Holding<'_, L> {
         true
     }
 
-    fn told(&mut self, lag: Duration) -> Loss {
+    fn told(&mut self, reason: LostReason, lag: Duration) -> Loss {
         let at = self.client.clock.now();
         self.client.log.note(self.client.recorder.lost(self.attempt, at, lag));
-        Loss { at, lag, deadline: self.deadline }
+        Loss { reason, at, lag, deadline: self.deadline }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the guard said \"lost\": {} (the machine's timers: {:?} late)",
+            self.reason, self.lag
+        )
     }
 }

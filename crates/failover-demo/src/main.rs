@@ -10,6 +10,7 @@ mod ledger;
 mod nodes;
 mod options;
 mod probe;
+mod reach;
 mod record;
 mod report;
 mod screen;

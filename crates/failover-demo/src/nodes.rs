@@ -7,12 +7,16 @@ use std::{
     time::Duration,
 };
 
-use quorlock_testkit::Cluster;
+use quorlock::seam::MARKERS;
+use quorlock_testkit::{Cluster, proxy::Proxy};
+use tokio::time::sleep;
 
 use crate::{
     attached::Attached,
     error::{Error, Result},
     options::NodeSource,
+    reach::Reach,
+    stage::LOOK_EVERY,
 };
 
 /// How many nodes the demo starts.
@@ -79,12 +83,26 @@ impl Nodes {
         }
     }
 
-    /// Where clients reach them.
-    pub(crate) fn urls(&self) -> Vec<String> {
-        match &self.kind {
+    /// How clients reach them that put `prefix` before every resource.
+    pub(crate) fn reach(&self, prefix: String) -> Reach {
+        let urls = match &self.kind {
             Kind::Started(cluster) => cluster.urls(),
             Kind::Attached(nodes) => nodes.iter().map(|node| node.url().to_owned()).collect(),
+        };
+        Reach { urls, names: (0..self.count()).map(name).collect(), prefix }
+    }
+
+    /// How one client reaches them that is to be cut off from some.
+    ///
+    /// # Errors
+    ///
+    /// There are no loopback ports left, or the nodes are not the demo's own.
+    pub(crate) async fn proxies(&self) -> Result<Vec<Proxy>> {
+        let mut proxies = Vec::new();
+        for node in self.started()?.nodes() {
+            proxies.push(Proxy::start(node.addr()).await?);
         }
+        Ok(proxies)
     }
 
     /// How many there are.
@@ -118,6 +136,11 @@ impl Nodes {
                 Some("the nodes were there before, they are not ours to kill".into())
             }
         }
+    }
+
+    /// Whether nobody can have locked on them before.
+    pub(crate) fn are_brand_new(&self) -> bool {
+        matches!(self.kind, Kind::Started(_))
     }
 
     /// Freezes a node: until it is thawed, or for that long where nobody can thaw it.
@@ -198,17 +221,31 @@ impl Nodes {
     pub(crate) async fn keys(&self, beginning: &str) -> Result<Vec<(String, String)>> {
         let mut found = Vec::new();
         for index in 0..self.count() {
-            let (name, keys) = match &self.kind {
-                Kind::Started(cluster) => {
-                    (cluster.node(index).name(), cluster.node(index).keys().await?)
-                }
-                Kind::Attached(nodes) => {
-                    (format!("node-{index}"), nodes[index].keys(beginning).await?)
-                }
+            let keys = match &self.kind {
+                Kind::Started(cluster) => cluster.node(index).keys().await?,
+                Kind::Attached(nodes) => nodes[index].keys(beginning).await?,
             };
-            found.extend(keys.into_iter().map(|key| (name.clone(), key)));
+            found.extend(keys.into_iter().map(|key| (name(index), key)));
         }
         Ok(found)
+    }
+
+    /// Takes the markers away from nodes that stay when the demo is over. Nobody may lock there any more.
+    ///
+    /// # Errors
+    ///
+    /// A node does not answer.
+    pub(crate) async fn forget(&self, prefix: &str) -> Result<()> {
+        if let Kind::Attached(nodes) = &self.kind {
+            let marker = format!("{MARKERS}{prefix}");
+            for node in nodes {
+                // A connection that is just being closed would still write it anew.
+                while node.delete(&marker).await? {
+                    sleep(LOOK_EVERY).await;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn started(&self) -> Result<&Cluster> {
@@ -217,6 +254,11 @@ impl Nodes {
             Kind::Attached(_) => Err(Error::from(self.why_not_kill().unwrap_or_default())),
         }
     }
+}
+
+/// What a node is called.
+fn name(index: usize) -> String {
+    format!("node-{index}")
 }
 
 impl Conditions {

@@ -47,13 +47,6 @@ impl Record {
         self.state().clients.values().map(|status| status.acquisitions).sum()
     }
 
-    /// Whether every lease that one of these clients got before that moment is over.
-    pub(crate) fn all_over(&self, names: &[String], before: Duration) -> bool {
-        let state = self.state();
-        let mut held = names.iter().filter_map(|name| state.clients.get(name)?.holds_since);
-        !held.any(|since| since < before)
-    }
-
     /// Adds an event.
     pub(crate) fn push(&self, event: Event) {
         let mut state = self.state();
@@ -94,13 +87,11 @@ mod tests {
     #[test]
     fn a_lease_is_over_when_its_release_has_begun() {
         let (record, ms) = (Record::default(), Duration::from_millis);
-        let names = ["w".to_owned()];
         let mut client = Recorder::new("w");
         record.push(client.acquire("r", ms(1)).granted(ms(2), ms(100), None));
-        assert!(!record.all_over(&names, ms(3)));
-        assert!(record.all_over(&names, ms(2)), "it was granted at that moment, not before");
+        assert_eq!(record.statuses()["w"].holds_since, Some(ms(2)));
         record.push(client.release(1, ms(4)));
-        assert!(record.all_over(&names, ms(3)));
+        assert_eq!(record.statuses()["w"].holds_since, None);
         assert_eq!(record.acquisitions(), 1);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use quorlock::Redlock;
+use quorlock::{Redlock, Standing};
 use quorlock_testkit::{
     checker::{Hold, Residue, Window, holds, longest_unavailability},
     history::History,
@@ -19,6 +19,7 @@ use crate::{
     nodes::Nodes,
     options::{Options, TTL},
     probe::Probe,
+    reach::Reach,
     record::Record,
     screen::Screen,
 };
@@ -27,6 +28,10 @@ use crate::{
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// How long keys may still be seen after the last release: far below the TTL, which would take them away anyway.
 const KEYS_GONE_WITHIN: Duration = Duration::from_millis(500);
+/// How long nodes that come back may take until they vote: they are connected, and wait for one TTL.
+const VOTE_WITHIN: Duration = TTL.saturating_mul(3);
+/// What the workers lock.
+pub(crate) const LEDGER: &str = "ledger";
 /// How often something is looked at while waiting for it.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -40,9 +45,9 @@ pub(crate) struct Stage {
     pub(crate) crew: Crew,
     pub(crate) screen: Screen,
     pub(crate) length: Duration,
+    pub(crate) reach: Reach,
     redlock: Redlock,
     ledger: Ledger,
-    beginning: String,
     residue: Vec<Residue>,
 }
 
@@ -67,46 +72,53 @@ impl Stage {
         let mut screen = Screen::new(options.audience);
         let clock = Clock::new()?;
         let nodes = Nodes::get(options.nodes).await?;
-        let urls = nodes.urls();
-        let beginning = format!("quorlock-demo:{:016x}", rand::random::<u64>());
-        let redlock = Redlock::builder(&urls).ttl(TTL).build()?;
+        let reach = nodes.reach(format!("quorlock-demo:{:016x}:", rand::random::<u64>()));
+        let redlock = reach.handle()?;
+        make_vote(&nodes, &redlock).await?;
         let (mut ledger, record) = (Ledger::new()?, Record::default());
-        let resource = named(&beginning, "ledger");
-        let work = Work { resource: &resource, ledger: &ledger.path(), nodes: &urls };
+        let work = Work { resource: LEDGER, ledger: &ledger.path(), reach: &reach };
         let crew = Crew::hire(options.workers, &work, clock, &record).await?;
         ledger.hide();
-        let probe = Probe::start(redlock.clone(), named(&beginning, "probe"), clock);
+        let probe = Probe::start(redlock.clone(), "probe".to_owned(), clock);
         screen.say(&format!("{} nodes: {}", nodes.count(), nodes.backend()));
         screen.watch(record.clone(), nodes.conditions().clone(), crew.names());
         let (length, residue) = (options.length, Vec::new());
         #[rustfmt::skip]
-        let stage = Self { nodes, clock, record, probe, crew, screen, length, redlock, ledger, beginning, residue };
+        let stage = Self { nodes, clock, record, probe, crew, screen, length, reach, redlock, ledger, residue };
         Ok(stage)
     }
 
     /// A client of the demo's own, with a name that only it has.
     pub(crate) fn client(&self, name: &str) -> Client<Record> {
-        Client::new(name, self.redlock.clone(), self.clock, self.record.clone())
+        self.client_on(name, self.redlock.clone())
     }
 
-    /// A resource of this run that ends in `name`. The workers' is called `ledger`.
-    pub(crate) fn resource(&self, name: &str) -> String {
-        named(&self.beginning, name)
+    /// The same with a handle of its own.
+    pub(crate) fn client_on(&self, name: &str, redlock: Redlock) -> Client<Record> {
+        Client::new(name, redlock, self.clock, self.record.clone())
     }
 
-    /// The leases that the workers have had so far, by their begin.
+    /// The leases on the ledger so far, by their begin.
     pub(crate) fn holds(&self) -> Vec<Hold> {
-        let resource = self.resource("ledger");
         let mut holds = holds(&self.record.history());
-        holds.retain(|hold| hold.resource == resource);
+        holds.retain(|hold| hold.resource == LEDGER);
         holds
     }
 
-    /// The longest time, from then until now, in which no worker held the lock.
+    /// Waits until that many nodes vote on new locks.
+    ///
+    /// # Errors
+    ///
+    /// They do not in time.
+    pub(crate) async fn until_voting(&self, count: usize) -> Result<()> {
+        until_voting(&self.redlock, count).await
+    }
+
+    /// The longest time, from then until now, in which nobody held the ledger.
     pub(crate) fn unavailable_since(&self, from: Duration) -> Duration {
         let window = Window {
             name: "now".to_owned(),
-            resource: self.resource("ledger"),
+            resource: LEDGER.to_owned(),
             from,
             until: self.clock.now(),
             within: Duration::MAX,
@@ -114,7 +126,7 @@ impl Stage {
         longest_unavailability(&self.record.history(), &window)
     }
 
-    /// Waits until the workers have had the lock once more, and says how long that took.
+    /// Waits until somebody has had the ledger once more, and says how long that took.
     ///
     /// # Errors
     ///
@@ -142,7 +154,7 @@ impl Stage {
         self.redlock.close(CLOSE_WITHIN).await?;
         let until = Instant::now() + KEYS_GONE_WITHIN;
         loop {
-            let keys = self.nodes.keys(&self.beginning).await?;
+            let keys = self.nodes.keys(&self.reach.prefix).await?;
             self.residue = keys.into_iter().map(|(node, key)| Residue { node, key }).collect();
             if self.residue.is_empty() || Instant::now() > until {
                 return Ok(&self.residue);
@@ -161,16 +173,40 @@ impl Stage {
         self.nodes.heal().await?;
         self.crew.dismiss().await?;
         self.probe.stop().await;
+        drop(self.redlock);
+        self.nodes.forget(&self.reach.prefix).await?;
         Ok(Left {
             backend: self.nodes.backend(),
             history: self.record.history(),
             audit: self.ledger.audit()?,
-            resource: self.resource("ledger"),
+            resource: LEDGER.to_owned(),
             residue: self.residue,
         })
     }
 }
 
-fn named(beginning: &str, name: &str) -> String {
-    format!("{beginning}:{name}")
+/// Brand-new nodes vote at once. Others, which may hold what expires, vote when all that they may have forgotten is over.
+async fn make_vote(nodes: &Nodes, redlock: &Redlock) -> Result<()> {
+    match redlock.bootstrap().await {
+        Err(quorlock::Error::NotNew { .. }) if !nodes.are_brand_new() => {}
+        made => made?,
+    }
+    until_voting(redlock, nodes.count()).await
+}
+
+async fn until_voting(redlock: &Redlock, count: usize) -> Result<()> {
+    let until = Instant::now() + VOTE_WITHIN;
+    loop {
+        let standings = redlock.nodes();
+        let voting = standings.iter().filter(|(_, standing)| matches!(standing, Standing::Voting));
+        if voting.count() >= count {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(
+                format!("no {count} nodes vote within {VOTE_WITHIN:?}: {standings:?}").into()
+            );
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }

@@ -1,11 +1,15 @@
 //! The steps of the script, in order, and what several of them do.
 
 mod clean_up;
+mod cut_off;
 mod freeze_one;
 mod heal;
 mod healthy;
 mod kill_two;
 mod lose_majority;
+mod majority_gone;
+mod repairs;
+mod restart_two;
 mod rolling_restart;
 
 use std::time::Duration;
@@ -13,16 +17,18 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
+    holding::Holding,
+    record::Record,
     script::{AVAILABLE_WITHIN, Seen, Step},
     stage::Stage,
 };
 
 /// All steps.
-pub(crate) const STEPS: [Step; 7] = [
+pub(crate) const STEPS: [Step; 9] = [
     Step {
         name: "all nodes are healthy",
         expected: "the workers take turns without a break longer than 2.5 s (a TTL is 2 s)",
-        share: 3,
+        share: 2,
         play: |stage, time| Box::pin(healthy::play(stage, time)),
     },
     Step {
@@ -34,7 +40,7 @@ pub(crate) const STEPS: [Step; 7] = [
     Step {
         name: "kill two nodes",
         expected: "the workers go on taking turns without a break longer than 2.5 s (a TTL is 2 s)",
-        share: 3,
+        share: 2,
         play: |stage, time| Box::pin(kill_two::play(stage, time)),
     },
     Step {
@@ -53,8 +59,22 @@ pub(crate) const STEPS: [Step; 7] = [
     Step {
         name: "rolling restart under one guard",
         expected: "one guard is held while all nodes restart in turn, and each gets its key again; the workers go on",
-        share: 4,
+        share: 6,
         play: |stage, time| Box::pin(rolling_restart::play(stage, time)),
+    },
+    Step {
+        name: "restart two nodes in a row",
+        expected: "a guard is kept and has its key everywhere again; the restarted nodes do not vote, and a rival never gets \
+                   the lock; the workers go on",
+        share: 4,
+        play: |stage, time| Box::pin(restart_two::play(stage, time)),
+    },
+    Step {
+        name: "cut a client off",
+        expected: "it hears \"lost\" before its validity ends, and gets no quorum; the workers go on; healed, it gets the lock \
+                   again",
+        share: 6,
+        play: |stage, time| Box::pin(cut_off::play(stage, time)),
     },
     Step {
         name: "end the workers",
@@ -67,6 +87,14 @@ pub(crate) const STEPS: [Step; 7] = [
 /// Lets the workers work until a step's time is over.
 async fn linger(begun: Instant, time: Duration) {
     sleep_until(begun + time).await;
+}
+
+/// Gives a lock back. Nodes that did not answer in time are owed the release; whether they got it is seen at the end.
+async fn give_back(holding: Holding<'_, Record>) -> Result<(), quorlock::Error> {
+    match holding.release().await {
+        Ok(_) | Err(quorlock::Error::NoQuorum { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What was seen of the workers since then, where the lock had to be available.

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use quorlock::Redlock;
 use quorlock_testkit::history::Event;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -18,7 +17,7 @@ use crate::{
     error::Result,
     holding::{Client, Holding, Log},
     ledger::Pen,
-    options::TTL,
+    reach::Reach,
 };
 
 /// How long a worker waits for the lock before it asks anew.
@@ -39,8 +38,8 @@ pub(crate) struct Assignment {
     pub(crate) resource: String,
     /// The file to append to while holding the lock.
     pub(crate) ledger: PathBuf,
-    /// The nodes' URLs.
-    pub(crate) nodes: Vec<String>,
+    /// The nodes.
+    pub(crate) reach: Reach,
 }
 
 /// Works until the standard input ends.
@@ -53,7 +52,7 @@ pub(crate) async fn work() -> Result<()> {
     io::stdin().lock().read_line(&mut line)?;
     let assignment: Assignment = serde_json::from_str(&line)?;
     let ended = end_of_input();
-    let redlock = Redlock::builder(&assignment.nodes).ttl(TTL).build()?;
+    let redlock = assignment.reach.handle()?;
     let client = Client::new(&assignment.name, redlock.clone(), Clock::new()?, Lines);
     let mut worker = Worker {
         client,

@@ -72,7 +72,7 @@ fn a_short_demo_passes_and_writes_it_down() {
     assert!(report["acquisitions"].as_u64().unwrap() > 0);
     assert_eq!(report["backend"], "embedded");
     let steps = report["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 7);
+    assert_eq!(steps.len(), 9);
     assert!(steps.iter().all(|step| step["ok"] == true), "{report:#}");
 }
 
