@@ -15,12 +15,23 @@ pub(crate) async fn run(options: &Options, console: &mut Console) {
 
 async fn hold(options: &Options, console: &mut Console) -> Result<(), Error> {
     let redlock = options.redlock()?;
-    let guard = redlock.lock(options.resource.as_str()).await?;
-    say("acquired");
+    let (guard, token) = lock(&redlock, options).await?;
+    say(format_args!("acquired {token}"));
     tokio::spawn(tell_of_loss(guard.lost()));
-    obey(guard, console).await;
+    obey(guard, token, console).await;
     close(&redlock).await;
     Ok(())
+}
+
+/// The lock, and its fencing token; without one, that is 0.
+async fn lock(redlock: &Redlock, options: &Options) -> Result<(Guard, u64), Error> {
+    let request = redlock.lock(options.resource.as_str());
+    if !options.fenced {
+        return Ok((request.await?, 0));
+    }
+    let fenced = request.fenced().await?;
+    let token = fenced.fencing_token().get();
+    Ok((fenced.into(), token))
 }
 
 async fn tell_of_loss(lost: Lost) {
@@ -30,13 +41,15 @@ async fn tell_of_loss(lost: Lost) {
     }
 }
 
-async fn obey(guard: Guard, console: &mut Console) {
+async fn obey(guard: Guard, token: u64, console: &mut Console) {
     while let Some(line) = console.next().await {
         match line.as_str() {
             "extend" => match guard.extend().await {
                 Ok(()) => say("extended"),
                 Err(error) => say(format_args!("error {error:?}")),
             },
+            // As programs do that were paused behind the last look at their lock.
+            "write" => say(format_args!("write {token}")),
             "release" => return give_back(guard).await,
             other => say(format_args!("error what is `{other}`?")),
         }

@@ -3,14 +3,16 @@
 //!
 //! | mode | what it does | what it says | what it understands |
 //! |---|---|---|---|
-//! | `hold` | takes the lock at once and keeps it | `acquired`, `lost REASON` | `extend`, `release` |
+//! | `hold` | takes the lock at once and keeps it | `acquired TOKEN`, `lost REASON`, `write TOKEN` | `extend`, `write`, `release` |
 //! | `acquire` | connects, then asks once for every `try` | `ready`, `acquired`, `denied` | `try`, `release` |
+//! | `bootstrap` | makes brand-new nodes vote | `done` | |
 //! | `contend` | takes the lock and gives it back, for `--rounds` | `acquired` each time, `violation`, `done` | |
 //! | `compete` | the same, until `--log` has `--rounds` lines from all programs | `violation: ...`, `done` | |
 //!
 //! Whatever fails is said as `error ...`.
 
 mod acquire;
+mod bootstrap;
 mod compete;
 mod console;
 mod contend;
@@ -35,6 +37,7 @@ async fn main() -> ExitCode {
     match options.mode.as_str() {
         "hold" => hold::run(&options, &mut console).await,
         "acquire" => acquire::run(&options, &mut console).await,
+        "bootstrap" => bootstrap::run(&options).await,
         "compete" => compete::run(&options, &mut console).await,
         "contend" => contend::run(&options, &mut console).await,
         other => {

@@ -20,14 +20,21 @@ pub(crate) struct Options {
     urls: Vec<String>,
     ttl: Duration,
     time_limit: Option<Duration>,
+    max_ttl: Option<Duration>,
     drift_factor: Option<f64>,
+    /// Whether nodes vote whatever they may have forgotten.
+    trusts_nodes: bool,
+    /// What the nodes are called.
+    names: Option<String>,
+    /// Whether `hold` asks for a fencing token.
+    pub(crate) fenced: bool,
     roots: Option<PathBuf>,
     identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Options {
-    /// Reads `MODE URL.. --resource NAME --ttl MS [--prefix TEXT] [--time-limit MS] [--drift-factor F] [--rounds N]
-    /// [--inside PATH] [--log PATH] [--roots PATH] [--identity CERTIFICATE,KEY]`.
+    /// Reads `MODE URL.. --resource NAME --ttl MS [--prefix TEXT] [--max-ttl MS] [--names A,B..] [--quarantine off] [--time-limit MS] [--drift-factor F] [--rounds N]
+    /// [--inside PATH] [--log PATH] [--fenced true] [--roots PATH] [--identity CERTIFICATE,KEY]`.
     ///
     /// # Errors
     ///
@@ -50,12 +57,16 @@ impl Options {
         match option {
             "--resource" => self.resource = value,
             "--ttl" => self.ttl = millis()?,
+            "--max-ttl" => self.max_ttl = Some(millis()?),
             "--time-limit" => self.time_limit = Some(millis()?),
             "--drift-factor" => self.drift_factor = Some(value.parse().ok()?),
             "--rounds" => self.rounds = value.parse().ok()?,
             "--inside" => self.inside = value.into(),
             "--log" => self.log = value.into(),
+            "--fenced" => self.fenced = value.parse().ok()?,
             "--prefix" => self.prefix = value,
+            "--names" => self.names = Some(value),
+            "--quarantine" => self.trusts_nodes = value == "off",
             "--roots" => self.roots = Some(value.into()),
             "--identity" => {
                 let (certificate, key) = value.split_once(',')?;
@@ -73,6 +84,15 @@ impl Options {
     /// The builder's.
     pub(crate) fn redlock(&self) -> Result<Redlock, quorlock::Error> {
         let mut builder = Redlock::builder(self.urls.clone()).ttl(self.ttl).prefix(&*self.prefix);
+        if let Some(max_ttl) = self.max_ttl {
+            builder = builder.max_ttl(max_ttl);
+        }
+        if self.trusts_nodes {
+            builder = builder.without_quarantine();
+        }
+        if let Some(names) = &self.names {
+            builder = builder.node_names(names.split(','));
+        }
         if let (Some(roots), Some((certificate, key))) = (&self.roots, &self.identity) {
             builder = builder.tls_roots(roots).tls_identity(certificate, key);
         }

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::Outcome;
 use crate::console::PLEASE;
-use crate::plan::Plan;
+use crate::plan::{Plan, on};
 
 /// The first argument of the process that is measured.
 pub(crate) const MEASURE: &str = "measure";
@@ -23,6 +23,7 @@ pub(crate) async fn run(plan: &Plan) -> Outcome {
     let scenarios = if plan.scenarios.is_empty() { &all } else { &plan.scenarios };
     for scenario in scenarios {
         let cluster = Cluster::builder(NODES).unpooled().start().await?;
+        on(cluster.urls()).build()?.bootstrap().await?;
         measure(scenario, &cluster).await?;
     }
     Ok(())

@@ -9,6 +9,14 @@ use crate::Outcome;
 /// Longer than any round takes: a late answer is no failure where memory is measured.
 const PATIENT: Duration = Duration::from_secs(20);
 
+/// No lock lasts for longer, whatever `--ttl` says.
+const MAX_TTL: Duration = Duration::from_secs(3_600);
+
+/// A handle on nodes, as everybody here has it who locks there.
+pub(crate) fn on(urls: Vec<String>) -> Builder {
+    Redlock::builder(urls).max_ttl(MAX_TTL)
+}
+
 /// The command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -79,12 +87,12 @@ impl Plan {
 
     /// A handle on the nodes, for which no answer is late.
     pub(crate) fn patient(&self) -> Builder {
-        Redlock::builder(self.urls.clone()).ttl(3 * PATIENT).time_limit(PATIENT)
+        self.usual().ttl(3 * PATIENT).time_limit(PATIENT)
     }
 
     /// A handle on the nodes as most programs have it.
     pub(crate) fn usual(&self) -> Builder {
-        Redlock::builder(self.urls.clone())
+        on(self.urls.clone())
     }
 
     pub(crate) fn nodes(&self) -> usize {

@@ -15,15 +15,18 @@ use crate::support::{
 /// The nodes, the handle on them, and what it tells.
 async fn watched() -> (Cluster, Redlock, Events) {
     let (cluster, events) = (cluster(5).await, Events::default());
-    let redlock =
-        patient(&cluster).observer(events.clone()).build().expect("the settings are good");
+    let redlock = patient(&cluster)
+        .without_quarantine()
+        .observer(events.clone())
+        .build()
+        .expect("the settings are good");
     (cluster, redlock, events)
 }
 
 /// A handle on some of the nodes only.
 fn client(cluster: &Cluster, nodes: Range<usize>) -> Redlock {
     let urls = cluster.urls()[nodes].to_vec();
-    let builder = on(urls).ttl(MINUTE).time_limit(BOUND);
+    let builder = on(urls).without_quarantine().ttl(MINUTE).time_limit(BOUND);
     builder.build().expect("the settings are good")
 }
 
@@ -85,7 +88,7 @@ async fn try_with_dead_nodes(cluster: &Cluster, redlock: &Redlock, dead: usize) 
 #[tokio::test(start_paused = true)]
 async fn g3_no_set_of_dead_nodes_costs_a_millisecond() {
     let (nodes, _net, builder) = pipes(5);
-    let redlock = builder.build().unwrap();
+    let redlock = builder.without_quarantine().build().unwrap();
     redlock.lock("first").await.unwrap().release().await.unwrap();
     for dead in gray_code(5) {
         for (index, node) in nodes.iter().enumerate() {
@@ -106,7 +109,7 @@ async fn g3_no_set_of_dead_nodes_costs_a_millisecond() {
 #[tokio::test(start_paused = true)]
 async fn g8_a_dead_node_is_called_down_and_a_node_that_was_not_waited_for_is_not_blamed() {
     let (nodes, _net, builder) = pipes(5);
-    let redlock = builder.build().unwrap();
+    let redlock = builder.without_quarantine().build().unwrap();
     redlock.lock("first").await.unwrap().release().await.unwrap();
     for dead in gray_code(5).filter(|dead| dead.count_ones() > 2) {
         for (index, node) in nodes.iter().enumerate() {
@@ -192,7 +195,7 @@ async fn g1_two_clients_of_an_even_number_of_nodes_get_the_lock_in_turn() {
 async fn one_node_alone_decides() {
     let (cluster, events) = (cluster(5).await, Events::default());
     let urls = cluster.urls().into_iter().take(1);
-    let redlock = on(urls).time_limit(BOUND).observer(events.clone());
+    let redlock = on(urls).without_quarantine().time_limit(BOUND).observer(events.clone());
     let redlock = redlock.build().unwrap();
     let guard = redlock.lock("invoice:42").await.unwrap();
     assert!(redlock.try_lock("invoice:42").await.unwrap().is_none());
@@ -246,6 +249,7 @@ async fn the_prefix_is_part_of_the_key() {
     let cluster = cluster(5).await;
     let plain = patient(&cluster).build().unwrap();
     let shop = patient(&cluster).prefix("shop/").build().unwrap();
+    shop.bootstrap().await.unwrap();
     let guard = shop.lock("invoice:42").await.unwrap();
     assert_eq!(guard.resources().names().collect::<Vec<_>>(), ["invoice:42"]);
     let all = async || owners(&cluster, "shop/invoice:42", 0).await == "ooooo";

@@ -2,12 +2,15 @@
 //! shows of who came.
 
 use std::net::{Ipv6Addr, TcpListener};
+use std::process::Command;
 
-use quorlock::{Event, Redlock};
+use quorlock::Event;
 use quorlock_testkit::{Backend, Cluster, Node, USER};
 
+use crate::other_process::OtherProcess;
 use crate::support::{
-    MINUTE, assert_no_residue, cluster, cluster_in_plain, connected, eventually, holders, patient,
+    MINUTE, assert_no_residue, by, cluster, cluster_in_plain, connected, eventually, holders,
+    node_names, on, patient,
 };
 
 async fn asked(node: &Node, command: &[&str]) -> String {
@@ -16,9 +19,8 @@ async fn asked(node: &Node, command: &[&str]) -> String {
 }
 
 /// Takes a lock by these URLs on all nodes, extends it, and gives it back.
-async fn assert_locks(urls: Vec<String>) {
-    let nodes = urls.len();
-    let (redlock, events) = connected(Redlock::builder(urls).ttl(MINUTE), nodes).await;
+async fn assert_locks(cluster: &Cluster, urls: Vec<String>) {
+    let (redlock, events) = connected(by(cluster, urls).ttl(MINUTE), cluster.len()).await;
     let guard = redlock.lock(["a", "b"]).await.expect("they are free");
     guard.extend().await.expect("it is held");
     assert!(guard.release().await.expect("it is held").deleted() >= 2);
@@ -43,7 +45,8 @@ async fn nodes_are_locked_over_unix_sockets() {
         return;
     };
     let sockets = cluster.nodes().iter().map(|node| node.socket().expect("it is a process"));
-    assert_locks(sockets.map(|socket| format!("unix://{}", socket.display())).collect()).await;
+    assert_locks(&cluster, sockets.map(|socket| format!("unix://{}", socket.display())).collect())
+        .await;
     for node in cluster.nodes() {
         assert_eq!(node.keys().await.unwrap(), Vec::<String>::new());
         let stats = asked(node, &["INFO", "commandstats"]).await;
@@ -69,7 +72,7 @@ async fn nodes_are_locked_over_ipv6() {
         }
         urls.push(node.client_url().replace("127.0.0.1", "[::1]"));
     }
-    assert_locks(urls).await;
+    assert_locks(&cluster, urls).await;
 }
 
 #[tokio::test]
@@ -81,7 +84,9 @@ async fn a_database_number_keeps_locks_apart() {
         }
     }
     let urls = |number: u8| cluster.urls().into_iter().map(move |url| format!("{url}/{number}"));
-    let (third, _) = connected(Redlock::builder(urls(3)).ttl(MINUTE), 3).await;
+    let third = on(urls(3)).ttl(MINUTE);
+    third.build().unwrap().bootstrap().await.unwrap();
+    let (third, _) = connected(on(urls(3)).ttl(MINUTE), 3).await;
     let guard = third.lock("a").await.unwrap();
     assert_eq!(holders(&cluster, "a").await, "000", "it is not in database 0");
     assert!(third.try_lock("a").await.unwrap().is_none());
@@ -97,7 +102,7 @@ async fn both_protocols_lock() {
     let cluster = cluster_in_plain(3).await;
     for protocol in ["resp2", "resp3"] {
         let urls = cluster.urls().into_iter().map(|url| format!("{url}/?protocol={protocol}"));
-        assert_locks(urls.collect()).await;
+        assert_locks(&cluster, urls.collect()).await;
     }
 }
 
@@ -124,4 +129,61 @@ async fn a_node_shows_whose_connections_it_has() {
             assert!(ours.contains("lib-name=quorlock"), "{ours}");
         }
     }
+}
+
+/// Runs what follows with an `/etc/hosts` of its own: the file that is named first.
+const OWN_HOSTS: [&str; 5] =
+    ["unshare", "--mount", "sh", "-ec", "mount --bind \"$0\" /etc/hosts; exec \"$@\""];
+
+/// A dead machine is replaced by one with another address, under its old name.
+#[tokio::test]
+async fn a_name_that_moves_to_another_address_is_followed_while_a_lock_is_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = folder.path().join("hosts").display().to_string();
+    let point_to = |address| std::fs::write(&hosts, format!("{address} node-1.test\n")).unwrap();
+    point_to("127.0.0.1");
+    let own_hosts = [&OWN_HOSTS[..], &[hosts.as_str()]].concat();
+    let can = Command::new(own_hosts[0]).args(&own_hosts[1..]).arg("true").status();
+    if !can.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: nobody here can be given an /etc/hosts of its own");
+    }
+    let cluster = cluster_in_plain(3).await;
+    if cluster.backend() == Backend::Containers {
+        return eprintln!("skipped: a container's address is not free on this machine");
+    }
+    let spare = cluster_in_plain(1).await;
+    let mut urls = cluster.urls();
+    let port: u16 = urls[0].rsplit(':').next().unwrap().parse().unwrap();
+    urls[0] = urls[0].replace("127.0.0.1", "node-1.test");
+    let moved = forward(("127.0.0.2", port), spare.nodes()[0].url()).await;
+
+    let names = node_names(&cluster).join(",");
+    let options = [("--resource", "a"), ("--ttl", "2000"), ("--names", &*names)];
+    let mut client = OtherProcess::start_under(&own_hosts, "hold", &urls, &options);
+    client.expect("acquired").await;
+    eventually("all hold it", async || holders(&cluster, "a").await == "111").await;
+    cluster.nodes()[0].crash().await.unwrap();
+    point_to("127.0.0.2");
+    eventually("it is repaired there", async || holders(&spare, "a").await == "1").await;
+    client.tell("release").await;
+    client.expect("released").await;
+    client.end().await;
+    eventually("it is given back there", async || holders(&spare, "a").await == "0").await;
+    moved.abort();
+}
+
+/// Hands every connection to `from` on to the server of `url`.
+async fn forward(from: (&str, u16), url: String) -> tokio::task::JoinHandle<()> {
+    let listener = tokio::net::TcpListener::bind(from).await.expect("the same port is free there");
+    let to = url.rsplit(['/', '@']).next().expect("it names a server").to_owned();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let to = to.clone();
+            tokio::spawn(async move {
+                let Ok(mut far) = tokio::net::TcpStream::connect(to).await else { return };
+                // Ends when one of them does.
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    })
 }

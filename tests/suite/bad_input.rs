@@ -5,7 +5,7 @@ use std::time::Duration;
 use quorlock::{Builder, Error, InvalidInput, LockRequest, Redlock, Retry};
 use quorlock_testkit::Cluster;
 
-use crate::support::{BOUND, eventually, holders, node_name, on, patient, proxied};
+use crate::support::{BOUND, MINUTE, eventually, holders, node_name, on, patient, proxied};
 
 const MS: Duration = Duration::from_millis(1);
 const TOO_LONG: Duration = Duration::from_millis((1 << 53) + 1);
@@ -69,6 +69,23 @@ fn bad_builders(cluster: &Cluster) -> Vec<(Builder, InvalidInput)> {
         (ttl(2 * MS), InvalidInput::TtlNotAboveDrift { ttl: 2 * MS, drift: MS * 202 / 100 }),
         (ttl(TOO_LONG), InvalidInput::TtlTooLong { ttl: TOO_LONG }),
         (ttl(Duration::MAX), InvalidInput::TtlTooLong { ttl: Duration::MAX }),
+        (
+            good().max_ttl(MINUTE - MS),
+            InvalidInput::TtlAboveMax { ttl: MINUTE, max_ttl: MINUTE - MS },
+        ),
+        (
+            good().max_ttl(Duration::ZERO),
+            InvalidInput::TtlAboveMax { ttl: MINUTE, max_ttl: Duration::ZERO },
+        ),
+        (good().node_names(["a", "b"]), InvalidInput::NodeNames { names: 2, nodes: 5 }),
+        (
+            good().node_names(["a", "b", "c", "", "e"]),
+            InvalidInput::NodeName { name: String::new() },
+        ),
+        (
+            good().node_names(["a", "b", "c", "a", "e"]),
+            InvalidInput::DuplicateNode { node: "a".to_owned() },
+        ),
         (good().drift_factor(1.0), InvalidInput::DriftFactor { factor: 1.0 }),
         (good().drift_factor(-0.1), InvalidInput::DriftFactor { factor: -0.1 }),
         (good().time_limit(Duration::ZERO), zero("time_limit")),
@@ -179,7 +196,7 @@ async fn g8_an_extend_that_cannot_work_is_refused_and_harms_nothing() {
 #[tokio::test]
 async fn what_is_just_within_the_bounds_is_taken() {
     let cluster = proxied(5).await;
-    let redlock = patient(&cluster).build().unwrap();
+    let redlock = patient(&cluster).without_quarantine().build().unwrap();
     let most: Vec<_> = (0..64).map(|i| format!("invoice:{i}")).collect();
     let guard = redlock.lock(most).await.unwrap();
     assert_eq!(guard.resources().names().count(), 64);

@@ -79,6 +79,23 @@ fn is_allowed(licence: &str, allowed: &BTreeSet<String>) -> bool {
             .all(|part| part.split(" OR ").any(|one| allowed.contains(one.trim())))
 }
 
+/// So that the tests of the whole workspace are tests of all of them.
+#[test]
+fn the_suite_asks_for_every_feature_of_the_library() {
+    let packages = packages();
+    let of = |name: &str| {
+        let found = packages.iter().find(|package| text(package, "name") == name);
+        found.expect("it is in the workspace")
+    };
+    let features = of("quorlock")["features"].as_object().expect("a table");
+    let needed = of("quorlock-tests")["dependencies"].as_array().expect("a list");
+    let ours = needed.iter().find(|needed| text(needed, "name") == "quorlock");
+    let asked = ours.expect("it tests the library")["features"].as_array().expect("a list");
+    assert!(features.len() >= 4, "they were found: {features:?}");
+    let missing = features.keys().filter(|name| !asked.iter().any(|asked| asked == name.as_str()));
+    assert_none(missing.map(|name| format!("not asked for: {name}")));
+}
+
 #[test]
 fn no_dependency_needs_a_newer_compiler_than_we_ask_for() {
     let packages = packages();

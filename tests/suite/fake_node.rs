@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use quorlock::seam::text;
 use redis::Script;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -164,7 +165,7 @@ impl Shared {
         };
         if is(0, "SCRIPT") && is(1, "LOAD") {
             let hash = Script::new(&words[2]).get_hash().to_owned();
-            state.scripts.insert(hash, verb_of(&words[2]));
+            state.scripts.extend(verb_of(&words[2]).map(|verb| (hash, verb)));
         }
         let heard = state.lock_command(words);
         let (scope, manner) = state.manner;
@@ -190,7 +191,7 @@ impl State {
             }
             script @ ("EVAL" | "EVALSHA") => {
                 let verb = match script {
-                    "EVAL" => verb_of(&words[1]),
+                    "EVAL" => verb_of(&words[1])?,
                     _ => *self.scripts.get(&words[1])?,
                 };
                 let keys: usize = words[2].parse().ok()?;
@@ -202,14 +203,15 @@ impl State {
     }
 }
 
-/// By how the script's head begins.
-fn verb_of(script: &str) -> Verb {
-    match script.split_whitespace().nth(1) {
-        Some("Takes") => Verb::Acquire,
-        Some("Prolongs") => Verb::Extend,
-        Some("Sets") => Verb::Repair,
-        Some("Deletes") => Verb::Release,
-        other => panic!("a script that this node does not know: {other:?}"),
+/// Nobody asks it for a fenced lock, and nobody joins it.
+fn verb_of(script: &str) -> Option<Verb> {
+    match script {
+        text::ACQUIRE | text::ACQUIRE_FENCED | text::CERTIFY => Some(Verb::Acquire),
+        text::EXTEND => Some(Verb::Extend),
+        text::REPAIR => Some(Verb::Repair),
+        text::RELEASE => Some(Verb::Release),
+        text::JOIN => None,
+        other => panic!("a script that this node does not know: {other}"),
     }
 }
 

@@ -53,7 +53,7 @@ async fn having(cluster: &Cluster) -> usize {
 
 async fn stage() -> (Cluster, Redlock, Events) {
     let cluster = cluster(5).await;
-    let (redlock, events) = connected(patient(&cluster), 5).await;
+    let (redlock, events) = connected(patient(&cluster).without_quarantine(), 5).await;
     (cluster, redlock, events)
 }
 
@@ -159,7 +159,7 @@ async fn settle(cluster: &Cluster, redlock: &Redlock) {
 async fn to_be_denied_costs_an_attempt_and_its_undo_and_not_one_command_more() {
     const TO_SETTLE: u64 = 2;
     let cluster = proxied(5).await;
-    let (redlock, _) = connected(patient(&cluster).ttl(10 * MINUTE), 5).await;
+    let (redlock, _) = connected(patient(&cluster).without_quarantine().ttl(10 * MINUTE), 5).await;
     let requests = || -> Vec<u64> { (0..5).map(|i| cluster.proxy(i).requests()).collect() };
     for kind in [ETERNAL, EXPIRING].concat() {
         wipe(&cluster).await;

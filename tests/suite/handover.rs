@@ -14,6 +14,7 @@ async fn a_lease_is_taken_up_by_another_handle_and_excludes_all_the_while() {
     let cluster = cluster(5).await;
     let (here, there) = (redlock(&cluster), redlock(&cluster));
     let guard = here.lock(["a", "b"]).await.unwrap();
+    eventually("all hold it", async || holders(&cluster, "a").await == "11111").await;
     let owner = owners(&cluster, "a", 0).await;
     let lease = guard.into_lease().unwrap();
     assert!(here.try_lock("a").await.unwrap().is_none(), "held by nobody, and not free");
@@ -108,4 +109,30 @@ async fn g1_a_lease_at_the_end_of_its_maximum_hold_time_is_taken_up_only_from_a_
     eventually("it is given back", async || nodes.iter().all(|node| node.keys().is_empty())).await;
     let refused = redlock.take_up(&lease).await.unwrap_err();
     assert!(matches!(refused, Error::Lost { .. }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn g4_a_lease_that_is_over_when_it_is_taken_up_or_given_back_leaves_no_key_and_is_not_lost_again()
+ {
+    let (nodes, _net, builder) = pipes(3);
+    let events = Events::default();
+    let redlock = builder.observer(events.clone()).build().unwrap();
+    let over = async || {
+        let lease = redlock.lock("a").await.unwrap().into_lease().unwrap();
+        let mut written = serde_json::to_value(&lease).unwrap();
+        written["until_ms"] = 0.into();
+        serde_json::from_value::<Lease>(written).unwrap()
+    };
+    let is_empty = async || nodes.iter().all(|node| node.keys().is_empty());
+
+    let lease = over().await;
+    assert!(!is_empty().await, "its keys outlast it");
+    let refused = redlock.take_up(&lease).await.unwrap_err();
+    assert!(matches!(refused, Error::Lost { reason: LostReason::Expired, .. }), "{refused}");
+    eventually("taken up too late", is_empty).await;
+
+    let lease = over().await;
+    redlock.give_back(&lease).await.unwrap();
+    eventually("given back too late", is_empty).await;
+    assert_eq!(events.count(|event| matches!(event, Event::Lost { .. })), 0);
 }

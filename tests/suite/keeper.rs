@@ -72,8 +72,13 @@ async fn g6_a_node_that_restarts_is_given_the_keys_again_by_the_keeper() {
 #[tokio::test]
 async fn g1_one_guard_survives_the_restart_of_every_node_one_after_the_other() {
     let (cluster, events) = (cluster(5).await, Events::default());
-    let holder = builder(&cluster).ttl(2 * TTL).time_limit(BOUND).observer(events.clone());
-    let (holder, rival) = (holder.build().unwrap(), patient(&cluster).build().unwrap());
+    let holder = builder(&cluster)
+        .without_quarantine()
+        .ttl(2 * TTL)
+        .time_limit(BOUND)
+        .observer(events.clone());
+    let (holder, rival) =
+        (holder.build().unwrap(), patient(&cluster).without_quarantine().build().unwrap());
     let guard = holder.lock("invoice:42").await.unwrap();
     eventually("all hold it", async || owners(&cluster, "invoice:42", 0).await == "ooooo").await;
     let token = cluster.node(0).get("invoice:42").await.unwrap();

@@ -12,8 +12,9 @@ const DOORS: &[(&str, Manner, &str)] = &[
     ("silent", Manner::Hangs(b""), "no answer within the time limit"),
     ("half a reply and silence", Manner::Hangs(b"+O"), "no answer within the time limit"),
     ("the end", Manner::Closes(b""), "not connected ("),
-    // What it says is lost in the driver, which waits for the rest of the login's answers.
-    ("full", Manner::Closes(b"-ERR max number of clients reached\r\n"), "not connected ("),
+    ("full", Manner::Closes(b"-ERR max number of clients reached\r\n"), "max number of clients"),
+    ("a password repeated", Manner::Says(b"-ERR what is open-sesame\r\n"), "it repeated the pass"),
+    ("another answer", Manner::Says(b":1\r\n"), "it answered a number, which is no answer"),
     ("half a reply and the end", Manner::Closes(b"+O"), "not connected ("),
     ("another protocol", Manner::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "not connected ("),
     ("a string of 64 MiB", Manner::Huge(64 << 20), "not connected ("),
@@ -25,7 +26,8 @@ async fn handle(others: &Cluster, manner: Manner) -> (Vec<FakeNode>, Redlock, Ev
     fakes.iter().for_each(|fake| fake.answers(Scope::Everything, manner));
     let urls = fakes.iter().map(FakeNode::url).chain(others.urls());
     let events = Events::default();
-    let builder = Redlock::builder(urls).ttl(MINUTE).time_limit(BOUND).observer(events.clone());
+    let builder = Redlock::builder(urls).without_quarantine().ttl(MINUTE).time_limit(BOUND);
+    let builder = builder.observer(events.clone());
     (fakes, builder.build().expect("the settings are good"), events)
 }
 

@@ -190,7 +190,8 @@ async fn assert_free(fault: fn(usize) -> Fault) {
     let urls = cluster.urls();
     let handle = |of: [usize; 5]| {
         // A frozen node is not given up before the end, so that it is asked every time.
-        let builder = on(of.map(|i| urls[i].clone())).ttl(MINUTE).time_limit(BOUND);
+        let builder =
+            on(of.map(|i| urls[i].clone())).without_quarantine().ttl(MINUTE).time_limit(BOUND);
         async { connected(builder, 5).await.0 }
     };
     let handles = [
@@ -281,7 +282,7 @@ async fn g7_without_a_majority_each_operation_ends_at_its_time_limit() {
 #[tokio::test(start_paused = true)]
 async fn g7_once_a_majority_is_known_to_be_down_try_lock_fails_at_once() {
     let (nodes, _net, builder) = pipes(5);
-    let (redlock, events) = connected(builder.time_limit(LIMIT), 5).await;
+    let (redlock, events) = connected(builder.without_quarantine().time_limit(LIMIT), 5).await;
     nodes[1..4].iter().for_each(EmbeddedNode::crash);
     let downs = || events.count(|event| matches!(event, Event::NodeDown { .. }));
     eventually("three nodes are down", async || downs() == 3).await;
@@ -320,7 +321,7 @@ async fn g7_a_handle_that_never_saw_a_majority_waits_no_longer_either() {
 #[tokio::test(start_paused = true)]
 async fn g8_nodes_that_were_not_waited_for_are_not_blamed() {
     let (nodes, _net, builder) = pipes(5);
-    let (redlock, events) = connected(builder, 5).await;
+    let (redlock, events) = connected(builder.without_quarantine(), 5).await;
     nodes[..3].iter().for_each(EmbeddedNode::crash);
     let downs = || events.count(|event| matches!(event, Event::NodeDown { .. }));
     eventually("three nodes are down", async || downs() == 3).await;

@@ -80,7 +80,7 @@ async fn one_resource_is_released_natively_where_the_server_can_and_a_set_by_scr
         for command in [DELETES[0], DELETES[1], "evalsha"] {
             before.push((command, runs(&cluster, command).await));
         }
-        let redlock = patient(&cluster).build().unwrap();
+        let redlock = patient(&cluster).without_quarantine().build().unwrap();
         match resources {
             1 => cycle(&redlock, ["a"], async || holding(&cluster).await).await,
             _ => cycle(&redlock, ["a", "b"], async || holding(&cluster).await).await,
@@ -100,7 +100,7 @@ async fn one_resource_is_released_natively_where_the_server_can_and_a_set_by_scr
         }
     }
     eprintln!("wire: one by {}, set by {}", way[0], way[1]);
-    let redlock = patient(&cluster).build().unwrap();
+    let redlock = patient(&cluster).without_quarantine().build().unwrap();
     assert_no_residue(&redlock, &cluster).await;
 }
 
@@ -125,7 +125,8 @@ fn answered(report: &ReleaseReport, said: impl Fn(&NodeRelease) -> bool) -> usiz
 #[tokio::test]
 async fn where_the_native_command_finds_nothing_the_script_says_why() {
     let cluster = cluster(5).await;
-    let (native, redlock) = (native(&cluster).await, patient(&cluster).build().unwrap());
+    let (native, redlock) =
+        (native(&cluster).await, patient(&cluster).without_quarantine().build().unwrap());
     let asked = async || {
         let native = match native {
             Some(native) => runs(&cluster, native).await,
@@ -149,7 +150,7 @@ async fn where_the_native_command_finds_nothing_the_script_says_why() {
 #[tokio::test]
 async fn a_key_of_another_type_is_somebody_else_s_also_where_the_release_is_native() {
     let cluster = cluster(5).await;
-    let redlock = patient(&cluster).build().unwrap();
+    let redlock = patient(&cluster).without_quarantine().build().unwrap();
     let replace = async || {
         delete(&cluster, 0b1_1111, "a").await;
         for node in cluster.nodes() {
@@ -177,7 +178,8 @@ async fn a_user_without_the_right_to_the_native_command_releases_by_script() {
     }
     let before = [runs(&cluster, native).await, runs(&cluster, "evalsha").await];
     let urls = cluster.nodes().iter().map(|node| format!("redis://limited:secret@{}", node.addr()));
-    let redlock = Redlock::builder(urls).ttl(MINUTE).time_limit(BOUND).build().unwrap();
+    let redlock =
+        Redlock::builder(urls).without_quarantine().ttl(MINUTE).time_limit(BOUND).build().unwrap();
     cycle(&redlock, ["a"], async || holding(&cluster).await).await;
     assert_eq!(runs(&cluster, native).await, before[0]);
     assert_eq!(runs(&cluster, "evalsha").await - before[1], 5 * CYCLES);
@@ -195,7 +197,7 @@ async fn a_node_that_refuses_its_native_command_is_asked_once_and_then_by_script
                 node.refuse_native_delete(refuses);
             }
             let holding = async || nodes.iter().filter(|node| node.keys() == ["a"]).count();
-            cycle(&builder.build().unwrap(), ["a"], &holding).await;
+            cycle(&builder.without_quarantine().build().unwrap(), ["a"], &holding).await;
             for node in &nodes {
                 let (native, script) = (count(&node.log(), name), count(&node.log(), "evalsha"));
                 let expected = if refuses { (1, CYCLES) } else { (CYCLES, 0) };

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::support::BOUND;
+use crate::support::{BOUND, MAX_TTL};
 
 /// A client in a process of its own; killed when it is dropped, also where it is stopped.
 pub(crate) struct OtherProcess {
@@ -22,26 +22,28 @@ pub(crate) struct OtherProcess {
 impl OtherProcess {
     /// Starts it in a mode of its own: see `tests/client/main.rs`.
     pub(crate) fn start(mode: &str, urls: &[String], options: &[(&str, &str)]) -> Self {
-        let Some(tls) = Tls::from_env() else { return Self::start_with(mode, urls, options, &[]) };
+        let Some(tls) = Tls::from_env() else { return Self::start_under(&[], mode, urls, options) };
         let (certificate, key) = tls.identity();
         let roots = tls.roots().display().to_string();
         let identity = format!("{},{}", certificate.display(), key.display());
         let more = [("--roots", &*roots), ("--identity", &*identity)];
-        Self::start_with(mode, urls, &[options, &more].concat(), &[])
+        Self::start_under(&[], mode, urls, &[options, &more].concat())
     }
 
-    /// The same, with variables in its environment.
-    pub(crate) fn start_with(
+    /// The same in plain, behind the words of a program that becomes it, such as `env`.
+    pub(crate) fn start_under(
+        program: &[&str],
         mode: &str,
         urls: &[String],
         options: &[(&str, &str)],
-        variables: &[(&str, &str)],
     ) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_quorlock-test-client"))
-            .arg(mode)
+        let client = env!("CARGO_BIN_EXE_quorlock-test-client");
+        let words = [program, &[client, mode]].concat();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .args(urls)
-            .envs(variables.iter().copied())
             .args(options.iter().flat_map(|(option, value)| [option, value]))
+            .args(["--max-ttl", &MAX_TTL.as_millis().to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

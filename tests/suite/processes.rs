@@ -2,15 +2,18 @@
 //! it goes on must harm nobody.
 
 use std::fs;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::future::join_all;
 use quorlock_testkit::{Cluster, Node};
 use tokio::time::{sleep, sleep_until};
 
 use crate::other_process::OtherProcess;
-use crate::support::{TTL, cluster, eventually, holders, on, proxied, pttls, redlock};
+use crate::support::{
+    TTL, by, cluster, cluster_in_plain, eventually, holders, proxied, pttls, redlock,
+};
 
 const RESOURCE: &str = "report";
 
@@ -108,6 +111,57 @@ async fn g5_a_holder_stalled_beyond_its_ttl_hears_of_the_loss_first_when_it_goes
     assert_eq!(values(&cluster).await, ours, "it has touched nothing of ours");
 }
 
+/// What a virtual machine sees that was stopped for an hour: all its clocks stood still, and then its host sets the time of
+/// day. Shown to one process by a library in front of the system's.
+#[tokio::test]
+async fn g5_a_holder_whose_machine_was_stopped_loses_its_lock_when_it_goes_on() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let folder = tempfile::tempdir().unwrap();
+    let Some(clock) = still_clock(folder.path()) else {
+        return eprintln!("skipped: a clock for one process cannot be built with cc here");
+    };
+    let day = folder.path().join("day");
+    let show = |since_1970: Duration| {
+        let us = i64::try_from(since_1970.as_micros()).unwrap();
+        let file = fs::File::options().write(true).create(true).truncate(false).open(&day);
+        file.unwrap().write_all_at(&us.to_ne_bytes(), 0).unwrap();
+    };
+    let before = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    show(before);
+    let variables = [("QUORLOCK_CLOCK", &day), ("LD_PRELOAD", &clock)];
+    let variables = variables.map(|(name, path)| format!("{name}={}", path.display()));
+    let cluster = cluster_in_plain(5).await;
+    let options = [("--resource", RESOURCE), ("--ttl", "8000")];
+    let program = ["env", &variables[0], &variables[1]];
+    let mut holder = OtherProcess::start_under(&program, "hold", &cluster.urls(), &options);
+    holder.expect("acquired").await;
+    holder.tell("extend").await;
+    holder.expect("extended").await;
+
+    show(before + HOUR);
+    holder.tell("extend").await;
+    let said = [holder.hear().await, holder.hear().await];
+    assert!(said.iter().any(|line| line.starts_with("error Lost")), "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("lost Expired")), "{said:?}");
+    // Long before its timer was due: that would have slept for as long as the keys are there, but for the notice.
+    let left = pttls(&cluster, RESOURCE).await;
+    assert!(left.iter().all(|left| *left > 1_000), "{left:?}");
+    holder.tell("release").await;
+    holder.expect("error Lost").await;
+    assert!(holder.end().await.is_empty());
+    eventually("its keys are gone", async || holders(&cluster, RESOURCE).await == "00000").await;
+}
+
+/// A library that shows a process the time of a file: None where it cannot be built, or would show nothing.
+fn still_clock(folder: &Path) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../crates/quorlock-testkit/tests/embedded/clock.c");
+    let library = folder.join("clock.so");
+    let mut cc = std::process::Command::new("cc");
+    let built = cc.args(["-shared", "-fPIC"]).arg(source).arg("-o").arg(&library).status();
+    (cfg!(target_os = "linux") && built.is_ok_and(|status| status.success())).then_some(library)
+}
+
 #[tokio::test]
 async fn g6_an_extend_on_its_way_while_its_holder_is_stalled_revives_nothing() {
     let cluster = proxied(5).await;
@@ -120,7 +174,7 @@ async fn g6_an_extend_on_its_way_while_its_holder_is_stalled_revives_nothing() {
     holder.stall();
     eventually("its keys expire", async || holders(&cluster, RESOURCE).await == "00000").await;
     // Past the proxies, which keep everything back.
-    let redlock = on(cluster.nodes().iter().map(Node::client_url)).build().unwrap();
+    let redlock = by(&cluster, cluster.nodes().iter().map(Node::client_url)).build().unwrap();
     let guard = redlock.lock(RESOURCE).without_keeper().await.unwrap();
     eventually("all is ours", async || holders(&cluster, RESOURCE).await == "11111").await;
     let ours = values(&cluster).await;

@@ -253,7 +253,7 @@ async fn g4_without_the_right_to_kill_a_lock_that_arrives_late_is_released_again
     let proxy = Proxy::start(node).await.unwrap();
     let detour = Detour { proxy: proxy.addr(), node, taken: Mutex::default() };
     let urls = cluster.nodes().iter().map(|node| format!("redis://limited:secret@{}", node.addr()));
-    let builder = Redlock::builder(urls).connector(Arc::new(detour)).ttl(TTL).time_limit(LIMIT);
+    let builder = on(urls).connector(Arc::new(detour)).ttl(TTL).time_limit(LIMIT);
     let (redlock, events) = connected(builder, 5).await;
     proxy.hold();
     let guard = redlock.lock("a").await.unwrap();

@@ -8,34 +8,40 @@ use quorlock::{Error, Event, NodeErrorKind, Redlock};
 use quorlock_testkit::{Backend, Cluster, USER, rights};
 
 use crate::support::{
-    BOUND, Events, MINUTE, TTL, cluster, delete, eventually, node_name, occupy, owners, patient,
-    proxied,
+    BOUND, Events, MINUTE, TTL, cluster, cluster_in_plain, delete, eventually, node_name, occupy,
+    owners, patient, proxied,
 };
 
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const LIMIT: Duration = Duration::from_millis(200);
 
 /// What does not work without a right, of what [`lost`] tries.
-const LOST: [(&str, &[&str]); 14] = [
+const LOST: [(&str, &[&str]); 17] = [
     ("+set", &["any lock"]),
-    ("+get", &["extend", "release", "give back what was denied", "release of several"]),
+    ("+get", &["any lock"]),
     ("+del", &["release", "give back what was denied", "release of several"]),
-    ("+exists", &["lock of several"]),
+    ("+exists", &["lock of several", "fenced lock"]),
     ("+pexpire", &["extend"]),
-    ("+pttl", &["extend", "give back what was denied"]),
-    ("+evalsha", &["extend", "release", "give back what was denied", "lock of several"]),
+    ("+pttl", &["extend", "give back what was denied", "fenced lock"]),
+    ("+evalsha", &["any lock"]),
     ("+eval", &["extend after SCRIPT FLUSH"]),
     ("+script|load", &["scripts are there"]),
-    ("+info", &["end an old connection"]),
+    ("+info", &["any lock"]),
     ("+ping", &[]),
     ("+client|setname", &["name"]),
     ("+client|id", &["end an old connection"]),
     ("+client|kill", &["end an old connection"]),
+    ("+client|tracking", &[]),
+    ("+client|caching", &[]),
+    ("+time", &["any lock"]),
 ];
 
 /// Three nodes with users, or nothing.
 async fn with_users() -> Option<Cluster> {
-    let cluster = cluster(3).await;
+    if_with_users(cluster(3).await)
+}
+
+fn if_with_users(cluster: Cluster) -> Option<Cluster> {
     if cluster.backend() != Backend::Processes {
         eprintln!("skipped: only processes have the user with the least rights");
         return None;
@@ -91,8 +97,14 @@ async fn pay(cluster: &Cluster) {
 
 /// Tries everything with new handles. What was there before is gone.
 async fn lost(cluster: &Cluster) -> BTreeSet<&'static str> {
-    for command in [&["FLUSHALL"] as &[_], &["SCRIPT", "FLUSH"], &["CONFIG", "RESETSTAT"]] {
+    for command in [&["SCRIPT", "FLUSH"], &["CONFIG", "RESETSTAT"]] {
         on_all(cluster, command).await;
+    }
+    for node in cluster.nodes() {
+        // Not all of them: a node that is flushed does not vote.
+        for key in node.keys().await.expect("the node answers") {
+            node.command(&["DEL", &key]).await.expect("the node does it");
+        }
     }
     let Some((redlock, _events)) = handle(cluster, MINUTE).await else {
         return ["any lock"].into();
@@ -114,6 +126,7 @@ async fn lost(cluster: &Cluster) -> BTreeSet<&'static str> {
             works.push(("release of several", released.is_ok()));
         }
     }
+    works.push(("fenced lock", redlock.try_lock("d").fenced().await.is_ok()));
     works.push(("end an old connection", ends_old(cluster).await));
     if extends {
         works.push(("extend after SCRIPT FLUSH", outlives_flush(cluster).await));
@@ -219,23 +232,67 @@ async fn without_the_right_to_ping_a_slow_node_is_still_no_dead_one() {
 }
 
 #[tokio::test]
+async fn without_the_right_to_setinfo_a_node_shows_our_name_and_not_our_library() {
+    let Some(cluster) = with_users().await else { return };
+    for node in cluster.nodes() {
+        // Said of a command that it does not know: `Unknown command or category name in ACL`.
+        if node.command(&["ACL", "SETUSER", USER, "-client|setinfo"]).await.is_err() {
+            return eprintln!("skipped: this server has no CLIENT SETINFO");
+        }
+    }
+    let (redlock, _events) = handle(&cluster, MINUTE).await.expect("locks need no such right");
+    assert!(is_named(&cluster, &redlock).await);
+    assert!(!clients(&cluster).await.contains("lib-name=quorlock"));
+}
+
+#[tokio::test]
 async fn a_right_that_lacks_is_named_and_nobody_waits_for_it() {
     let Some(cluster) = with_users().await else { return };
-    take_away(&cluster, "+set").await;
-    let error = patient(&cluster).build().unwrap().lock("a").await.unwrap_err();
-    let Error::NoQuorum { failures, .. } = &error else { panic!("{error:?}") };
-    for failure in failures {
-        assert_eq!(failure.kind(), NodeErrorKind::Misconfigured);
-        assert!(failure.to_string().contains("NOPERM"), "{failure}");
+    // The second and the third are found out by a script.
+    for (right, resources, says) in [
+        ("+set", &["a"] as &[_], "NOPERM"),
+        ("+set", &["a", "b"], "script"),
+        ("+exists", &["a", "b"], "script"),
+    ] {
+        take_away(&cluster, right).await;
+        let waiting = patient(&cluster).build().unwrap();
+        let error = waiting.lock(resources).wait_for(10 * MINUTE).await.unwrap_err();
+        let Error::NoQuorum { failures, .. } = &error else { panic!("{right}: {error:?}") };
+        for failure in failures {
+            assert_eq!(failure.kind(), NodeErrorKind::Misconfigured, "{failure}");
+            assert!(failure.to_string().contains(says), "{right}: {failure}");
+        }
+        waiting.close(BOUND).await.expect("what may have been done is given back");
     }
+}
+
+#[tokio::test]
+async fn a_database_that_a_node_refuses_is_named_and_nobody_waits_for_it() {
+    let Some(cluster) = if_with_users(cluster_in_plain(3).await) else { return };
+    let refused = async |database: u8| {
+        let urls = cluster.urls().into_iter().map(|url| format!("{url}/{database}"));
+        let redlock = Redlock::builder(urls).time_limit(BOUND).build().unwrap();
+        let error = redlock.lock("a").wait_for(10 * MINUTE).await.unwrap_err();
+        let Error::NoQuorum { failures, .. } = &error else { panic!("{error:?}") };
+        let kinds: Vec<_> = failures.iter().map(|failure| failure.kind()).collect();
+        assert!(kinds.iter().all(|kind| *kind == NodeErrorKind::Misconfigured), "{error}");
+        error.to_string()
+    };
+    let said = refused(1).await;
+    assert!(said.contains("NOPERM"), "{said}");
+    on_all(&cluster, &["ACL", "SETUSER", USER, "+select"]).await;
+    let said = refused(99).await;
+    assert!(said.contains("DB index is out of range"), "{said}");
 }
 
 /// As for a user who shares the nodes with others.
 #[tokio::test]
 async fn a_prefix_is_enough_of_the_keys() {
     let Some(cluster) = with_users().await else { return };
-    on_all(&cluster, &["ACL", "SETUSER", USER, "resetkeys", "~lock:*"]).await;
+    let keys = ["~lock:*", "~quorlock:fence:lock:*", "~quorlock:marker:lock:"];
+    on_all(&cluster, &[&["ACL", "SETUSER", USER, "resetkeys"], &keys[..]].concat()).await;
     let redlock = patient(&cluster).prefix("lock:").build().unwrap();
+    redlock.bootstrap().await.unwrap();
     let guard = redlock.lock(["a", "b"]).await.unwrap();
     guard.extend().await.unwrap();
     guard.release().await.unwrap();

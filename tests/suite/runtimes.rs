@@ -6,7 +6,7 @@ use quorlock::{Error, Redlock};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
-use crate::support::{TTL, cluster, connected, eventually, holders, pipes, redlock};
+use crate::support::{TTL, cluster, connected, eventually, holders, patient, pipes, redlock};
 
 /// One of each kind.
 fn runtimes() -> [Runtime; 2] {
@@ -80,7 +80,7 @@ fn a_guard_is_extended_and_released_in_another_runtime_of_any_kind() {
     let crossed = runtimes().into_iter().rev().zip(runtimes());
     for (home, other) in alike.chain(crossed) {
         let cluster = home.block_on(cluster(3));
-        let redlock = redlock(&cluster);
+        let redlock = patient(&cluster).build().unwrap();
         let guard = home.block_on(async { redlock.lock("a").await.unwrap() });
         // The connections are the first runtime's: it has to run.
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -6,7 +6,7 @@ use std::fmt::{Debug, Display, Write};
 use quorlock::{Error, NodeErrorKind, Redlock};
 use quorlock_testkit::Cluster;
 
-use crate::support::{Events, TTL, eventually, node_name, open_cluster};
+use crate::support::{Events, TTL, eventually, node_name, on, open_cluster};
 
 /// What has to be written otherwise in a URL.
 const PASSWORD: &str = "op/en:ses@me";
@@ -18,8 +18,7 @@ async fn g8_no_message_debug_output_or_event_tells_a_password_or_a_token() {
     let cluster = guarded().await;
     let mut seen = Seen::default();
     let events = Events::default();
-    let builder =
-        Redlock::builder(urls(&cluster, PASSWORD_IN_URL)).ttl(TTL).observer(events.clone());
+    let builder = on(urls(&cluster, PASSWORD_IN_URL)).ttl(TTL).observer(events.clone());
     seen.shown(&builder);
     let redlock = builder.build().unwrap();
     seen.shown(&redlock);
@@ -62,7 +61,7 @@ async fn g8_a_wrong_password_is_named_as_what_is_wrong_and_not_repeated() {
         (
             urls(&cluster, WRONG_PASSWORD),
             NodeErrorKind::Misconfigured,
-            "Password authentication failed",
+            "WRONGPASS invalid username-password pair",
         ),
         (cluster.urls(), NodeErrorKind::Misconfigured, "NOAUTH"),
     ] {

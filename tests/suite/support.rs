@@ -7,6 +7,8 @@ use quorlock::{Builder, Event, Observer, Redlock};
 use quorlock_testkit::embedded::{EmbeddedNode, PipeNet};
 use quorlock_testkit::{Cluster, ClusterBuilder, Tls};
 
+/// No lock of a test lasts longer: some keys must not go by themselves.
+pub(crate) const MAX_TTL: Duration = Duration::from_secs(3600);
 /// Long enough for a loaded machine, short enough for a test that waits for its end.
 pub(crate) const TTL: Duration = Duration::from_secs(2);
 /// The bound of everything that a test waits for.
@@ -28,7 +30,12 @@ pub(crate) async fn open_cluster(size: usize) -> Cluster {
 }
 
 async fn started(builder: ClusterBuilder) -> Cluster {
-    builder.start().await.unwrap_or_else(|error| panic!("no cluster: {error}"))
+    let cluster = builder.start().await.unwrap_or_else(|error| panic!("no cluster: {error}"));
+    // Past any proxy: what they count is a test's own.
+    let direct = cluster.nodes().iter().map(quorlock_testkit::Node::client_url);
+    let redlock = by(&cluster, direct).build().expect("the settings are good");
+    redlock.bootstrap().await.expect("the nodes are brand-new");
+    cluster
 }
 
 /// `size` nodes of the kind that was chosen, each behind a proxy.
@@ -38,10 +45,20 @@ pub(crate) async fn proxied(size: usize) -> Cluster {
 
 /// A handle's builder on nodes, which are trusted, and shown a certificate, where they speak TLS.
 pub(crate) fn on(urls: impl IntoIterator<Item = String>) -> Builder {
-    let builder = Redlock::builder(urls);
+    let builder = Redlock::builder(urls).max_ttl(MAX_TTL);
     let Some(tls) = Tls::from_env() else { return builder };
     let (certificate, key) = tls.identity();
     builder.tls_roots(tls.roots()).tls_identity(certificate, key)
+}
+
+/// A handle's builder on a cluster whose nodes it reaches by other addresses.
+pub(crate) fn by(cluster: &Cluster, urls: impl IntoIterator<Item = String>) -> Builder {
+    on(urls).node_names(node_names(cluster))
+}
+
+/// What the library calls the nodes of a cluster by default.
+pub(crate) fn node_names(cluster: &Cluster) -> Vec<String> {
+    (0..cluster.len()).map(|index| node_name(cluster, index)).collect()
 }
 
 /// A handle's builder on a cluster, with [`TTL`].
@@ -58,8 +75,9 @@ pub(crate) fn redlock(cluster: &Cluster) -> Redlock {
 pub(crate) fn pipes(size: usize) -> (Vec<EmbeddedNode>, PipeNet, Builder) {
     let nodes: Vec<_> = (0..size).map(|i| EmbeddedNode::pipe(format!("node-{i}"))).collect();
     let net = PipeNet::new(nodes.iter().cloned());
+    EmbeddedNode::bootstrap(&nodes, MAX_TTL);
     let urls: Vec<_> = nodes.iter().map(EmbeddedNode::url).collect();
-    let builder = Redlock::builder(urls).ttl(TTL).connector(Arc::new(net.clone()));
+    let builder = Redlock::builder(urls).ttl(TTL).max_ttl(MAX_TTL).connector(Arc::new(net.clone()));
     (nodes, net, builder)
 }
 

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::other_process::OtherProcess;
-use crate::support::{cluster, cluster_in_plain, eventually, holders};
+use crate::support::{MAX_TTL, by, cluster, cluster_in_plain, eventually, holders, node_names};
 
 /// A signer, written down for the client, and what it signed: for `localhost`, and for a client.
 struct Trust {
@@ -109,17 +109,19 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, node: SocketAddr) {
     }
 }
 
-fn client(urls: &[String], trusted: &Path) -> OtherProcess {
-    let options = [("--resource", "secret"), ("--ttl", "2000")];
+fn client(cluster: &Cluster, urls: &[String], trusted: &Path) -> OtherProcess {
+    let names = node_names(cluster).join(",");
+    let options = [("--resource", "secret"), ("--ttl", "2000"), ("--names", &*names)];
     let trusted = trusted.to_str().expect("temporary names are plain");
-    OtherProcess::start_with("hold", urls, &options, &[("SSL_CERT_FILE", trusted)])
+    let trusts = format!("SSL_CERT_FILE={trusted}");
+    OtherProcess::start_under(&["env", &trusts], "hold", urls, &options)
 }
 
 #[tokio::test]
 async fn nodes_behind_tls_are_locked_by_a_client_that_trusts_their_signer() {
     let (cluster, trust) = (cluster_in_plain(3).await, Trust::new());
     let urls = trust.in_front_of(&cluster).await;
-    let mut client = client(&urls, trust.signer.path());
+    let mut client = client(&cluster, &urls, trust.signer.path());
     client.expect("acquired").await;
     eventually("every node holds it", || async { holders(&cluster, "secret").await == "111" })
         .await;
@@ -132,7 +134,7 @@ async fn a_client_that_does_not_trust_the_signer_sends_no_lock_and_says_why() {
     let (cluster, trust) = (cluster_in_plain(3).await, Trust::new());
     let urls = trust.in_front_of(&cluster).await;
     let stranger = Trust::new();
-    let mut client = client(&urls, stranger.signer.path());
+    let mut client = client(&cluster, &urls, stranger.signer.path());
     let error = client.expect("error").await;
     assert!(error.contains("certificate"), "{error}");
     client.end().await;
@@ -145,13 +147,15 @@ async fn a_client_that_does_not_trust_the_signer_sends_no_lock_and_says_why() {
 async fn nodes_that_ask_for_a_certificate_are_locked_by_a_client_that_shows_one() {
     let (cluster, trust) = (cluster_in_plain(3).await, Trust::that(Asks::ForCertificate));
     let urls = trust.in_front_of(&cluster).await;
-    let known = Redlock::builder(urls.clone())
+    let known = by(&cluster, urls.clone())
         .tls_roots(trust.signer.path())
         .tls_identity(trust.client.path(), trust.client_key.path());
     let guard = known.build().unwrap().try_lock("secret").await.unwrap().expect("it is free");
     guard.release().await.unwrap();
 
-    let nobody = Redlock::builder(urls).tls_roots(trust.signer.path()).build().unwrap();
+    // Without what is shown to the nodes of QUORLOCK_TLS.
+    let nobody = Redlock::builder(urls).node_names(node_names(&cluster)).max_ttl(MAX_TTL);
+    let nobody = nobody.tls_roots(trust.signer.path()).build().unwrap();
     let refused = nobody.try_lock("secret").await.unwrap_err();
     assert!(matches!(refused, Error::NoQuorum { .. }), "{refused}");
     assert!(refused.to_string().to_lowercase().contains("certificate"), "{refused}");
@@ -165,7 +169,7 @@ async fn a_file_of_certificates_that_cannot_be_used_is_named() {
         ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]
     {
         let file = written(text);
-        let redlock = Redlock::builder(urls.clone()).tls_roots(file.path()).build().unwrap();
+        let redlock = by(&cluster, urls.clone()).tls_roots(file.path()).build().unwrap();
         let refused = redlock.try_lock("secret").await.unwrap_err().to_string();
         let name = file.path().to_str().expect("temporary names are plain");
         assert!(refused.contains(name), "{text:?}: {refused}");
@@ -178,7 +182,7 @@ async fn a_file_of_certificates_that_is_mended_is_used_without_a_new_handle() {
     let (cluster, trust) = (cluster_in_plain(3).await, Trust::new());
     let urls = trust.in_front_of(&cluster).await;
     let file = written("not yet");
-    let redlock = Redlock::builder(urls).tls_roots(file.path()).build().unwrap();
+    let redlock = by(&cluster, urls).tls_roots(file.path()).build().unwrap();
     redlock.try_lock("secret").await.unwrap_err();
     std::fs::copy(trust.signer.path(), file.path()).unwrap();
     eventually("the nodes are connected", async || redlock.try_lock("secret").await.is_ok()).await;
@@ -194,8 +198,12 @@ async fn nodes_set_up_by_the_document_are_locked_by_its_client_and_by_no_other()
     let url = |node: &Node| format!("rediss://{}", node.addr());
     let nodes = || cluster.nodes().iter().map(url);
     let (certificate, key) = tls.identity();
-    let shown =
-        || Redlock::builder(nodes()).tls_roots(tls.roots()).tls_identity(&certificate, &key);
+    let shown = || {
+        Redlock::builder(nodes())
+            .max_ttl(MAX_TTL)
+            .tls_roots(tls.roots())
+            .tls_identity(&certificate, &key)
+    };
     let redlock = shown().credentials(|_node| async {
         let file = Tls::from_env().expect("it was there").password_file();
         let password = std::fs::read_to_string(file)?;

@@ -9,7 +9,7 @@ use quorlock::{Builder, Redlock, Retry};
 use quorlock_testkit::embedded::{EmbeddedNode, PipeNet};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{Dice, TTL, pipes};
+use crate::support::{Dice, MAX_TTL, TTL, pipes};
 
 const MS: Duration = Duration::from_millis(1);
 const SHORTEST: Duration = Duration::from_millis(20);
@@ -160,5 +160,5 @@ fn take_by_hand(nodes: &[EmbeddedNode], millis: u32) {
 /// One more client of the same nodes.
 fn client(nodes: &[EmbeddedNode], net: &PipeNet) -> Builder {
     let urls: Vec<_> = nodes.iter().map(EmbeddedNode::url).collect();
-    Redlock::builder(urls).ttl(TTL).connector(Arc::new(net.clone()))
+    Redlock::builder(urls).max_ttl(MAX_TTL).ttl(TTL).connector(Arc::new(net.clone()))
 }

@@ -16,11 +16,24 @@ pub(super) struct Table {
 pub(super) const FLOORS: Table = Table {
     floors: &[
         // Pure: no runtime, no driver, no log.
-        &["sync", "invalid", "token", "quorum", "entropy", "validity", "retry", "resources"],
+        &[
+            "sync",
+            "invalid",
+            "token",
+            "quorum",
+            "entropy",
+            "validity",
+            "retry",
+            "resources",
+            "fencing",
+            "suspended",
+            "audit",
+            "membership",
+        ],
         // Data with invariants.
         &["error", "lease", "handover", "settings"],
         // Facts; the clock and the start of tasks.
-        &["event", "clock"],
+        &["event", "clock", "standing"],
         // The seam to a node, and what crosses it.
         &["node", "report", "script", "observe"],
         &["redis_node"],
@@ -28,8 +41,8 @@ pub(super) const FLOORS: Table = Table {
         // One round; when to go on and when a lease ends.
         &["round", "lifetime", "wait"],
         &["held"],
-        &["keeper", "guard"],
-        &["attempt"],
+        &["keeper", "guard", "fenced"],
+        &["attempt", "upkeep"],
         &["request"],
         &["redlock"],
         &["builder"],
@@ -37,6 +50,7 @@ pub(super) const FLOORS: Table = Table {
     exceptions: &[
         ("invalid", "node", "the message names the most nodes that a set of them can hold"),
         ("invalid", "resources", "the messages name the bounds, which stand beside their checks"),
+        ("invalid", "membership", "the message names the longest name of a node"),
         ("redlock", "builder", "`Redlock::builder` is where a builder comes from"),
     ],
 };
@@ -47,12 +61,16 @@ pub(super) const INSIDE_REDIS_NODE: Table = Table {
         "address",
         "wire",
         "meter",
+        "last_words",
         "owed",
+        "refusal",
         "reply",
         "fuzz",
-        "exchange",
+        "login",
+        "join",
         "tls",
         "session",
+        "exchange",
         "connection",
     ]],
     exceptions: &[("wire", "tls", "`rediss://` is TLS around the stream that is opened here")],
