@@ -285,7 +285,13 @@ impl Server {
     }
 
     fn try_execute(&mut self, session: &mut Session, args: &Args) -> Outcome {
-        let command = Command::find(args, self.native)?;
+        let command = Command::find(args, self.native);
+        if let Some(transaction) = &mut session.transaction
+            && let Some(queued) = transaction.queue(&command, args)
+        {
+            return queued;
+        }
+        let command = command?;
         if self.knows_resp2_only && command.name == "hello" {
             return Err(unknown(args));
         }

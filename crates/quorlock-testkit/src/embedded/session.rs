@@ -1,5 +1,6 @@
 //! What a node knows of one client: its identity, protocol and database. The connection itself is elsewhere.
 
+use super::command::Transaction;
 use super::reply::Protocol;
 use super::tracking::{Touch, Tracking};
 
@@ -11,6 +12,8 @@ pub(crate) struct Session {
     pub(crate) name: Vec<u8>,
     pub(crate) authenticated: bool,
     pub(crate) tracking: Tracking,
+    /// Since MULTI.
+    pub(crate) transaction: Option<Transaction>,
     /// Said QUIT: nothing more is run for it.
     pub(crate) leaving: bool,
     /// The test itself, not a client: no fault applies to it and nothing it does is counted.

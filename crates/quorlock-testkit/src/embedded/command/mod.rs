@@ -5,6 +5,9 @@ mod keys;
 mod server;
 mod session;
 mod text;
+mod transaction;
+
+pub(crate) use self::transaction::Transaction;
 
 use super::reply::Reply;
 use super::script::split;
@@ -50,19 +53,23 @@ const COMMANDS: &[Command] = &[
     cmd("del", -2, Write(keys::del)),
     cmd("delex", 4, Write(text::delex)),
     cmd("delifeq", 3, Write(text::delifeq)),
+    cmd("discard", 1, Run::Session(transaction::discard)),
     cmd("echo", 2, Plain(server::echo)),
     cmd("eval", -3, Script(Server::eval)),
     cmd("evalsha", -3, Script(Server::evalsha)),
+    cmd("exec", 1, Run::Session(transaction::exec)),
     cmd("exists", -2, Read(keys::exists)),
     cmd("expire", -3, Write(expiry::expire)),
     cmd("flushall", -1, Write(keys::flushall)),
     cmd("flushdb", -1, Write(keys::flushdb)),
     cmd("get", 2, Read(text::get)),
+    cmd("getset", 3, Write(text::getset)),
     cmd("hello", -1, Run::Session(session::hello)),
     cmd("incr", 2, Write(text::incr)),
     cmd("info", -1, Plain(server::info)),
     cmd("keys", 2, Read(keys::keys)),
     cmd("lpush", -3, Write(text::lpush)),
+    cmd("multi", 1, Run::Session(transaction::multi)),
     cmd("persist", 2, Write(expiry::persist)),
     cmd("pexpire", -3, Write(expiry::pexpire)),
     cmd("ping", -1, Plain(server::ping)),
@@ -72,6 +79,7 @@ const COMMANDS: &[Command] = &[
     cmd("script", -2, Run::Session(Server::script)),
     cmd("select", 2, Plain(server::select)),
     cmd("set", -3, Write(text::set)),
+    cmd("setnx", 3, Write(text::setnx)),
     cmd("time", 1, Plain(server::time)),
     cmd("ttl", 2, Read(expiry::ttl)),
     cmd("type", 2, Read(keys::type_)),

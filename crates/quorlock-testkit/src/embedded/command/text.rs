@@ -1,4 +1,4 @@
-//! Commands that read and write values: GET, SET, INCR, LPUSH. Expiry alone is another file's.
+//! Commands that read and write values: GET, SET, SETNX, GETSET, INCR, LPUSH. Expiry alone is another file's.
 
 use std::collections::VecDeque;
 
@@ -37,6 +37,22 @@ pub(crate) fn set(view: &mut View<'_>, args: &Args) -> Outcome {
         None if refused => Reply::Nil,
         None => Reply::ok(),
     })
+}
+
+pub(crate) fn setnx(view: &mut View<'_>, args: &Args) -> Outcome {
+    let is_free = view.entry(&args[1]).is_none();
+    if is_free {
+        let value = Value::Text(args[2].clone());
+        view.set(&args[1], Entry { value, expires_at: None });
+    }
+    Ok(Reply::Int(is_free.into()))
+}
+
+pub(crate) fn getset(view: &mut View<'_>, args: &Args) -> Outcome {
+    let old = view.text(&args[1])?;
+    let value = Value::Text(args[2].clone());
+    view.set(&args[1], Entry { value, expires_at: None });
+    Ok(old.map_or(Reply::Nil, Reply::Bulk))
 }
 
 /// `DELEX key IFEQ value`, as newer Redis has it.

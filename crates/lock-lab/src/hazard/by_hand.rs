@@ -1,0 +1,48 @@
+//! Somebody deletes the lock's key, by hand or by a script that tidies up: of five nodes, on a majority (assumption A4).
+
+use futures::future::LocalBoxFuture;
+
+use super::{Hazard, LASTS};
+use crate::error::Result;
+use crate::recipe::Servers;
+use crate::stage::{KEY, Needs, Stage};
+use crate::verdict::Verdict;
+
+pub(super) struct ByHand;
+
+impl Hazard for ByHand {
+    fn name(&self) -> &'static str {
+        "by-hand"
+    }
+
+    fn title(&self) -> &'static str {
+        "an operator deletes the key; of five nodes, on a majority"
+    }
+
+    fn needs(&self) -> Needs {
+        LASTS
+    }
+
+    fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {
+        Box::pin(async move {
+            let (mut first, mut second) = (stage.client("A").await?, stage.client("B").await?);
+            first.acquire().await?;
+            let all = if stage.about.servers == Servers::Five { 3 } else { 1 };
+            if stage.about.servers == Servers::Five {
+                // Its slower nodes answer behind the majority.
+                for index in 0..all {
+                    let has = async || Ok(stage.ask::<u8>(index, &["EXISTS", KEY]).await? == 1);
+                    stage.until("the node has the key", has).await?;
+                }
+            }
+            for index in 0..all {
+                let _: i64 = stage.ask(index, &["DEL", KEY]).await?;
+                stage.story.note(format!("an operator: DEL {KEY} on {}", stage.node(index).name()));
+            }
+            if !second.acquire().await? {
+                return Ok(Verdict::Safe("B is denied".to_owned()));
+            }
+            Ok(stage.clash(&first, &second))
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! A client dies between the commands with which it takes the lock.
+
+use futures::future::LocalBoxFuture;
+
+use super::{Hazard, wait_for_the_dead};
+use crate::error::Result;
+use crate::recipe::Servers;
+use crate::stage::{KEY, Stage};
+use crate::verdict::Verdict;
+
+pub(super) struct Crash;
+
+impl Hazard for Crash {
+    fn name(&self) -> &'static str {
+        "crash"
+    }
+
+    fn title(&self) -> &'static str {
+        "a client dies between two commands of its acquire"
+    }
+
+    fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {
+        Box::pin(async move {
+            if stage.about.servers == Servers::Five {
+                leave_by_hand(stage).await?;
+                return wait_for_the_dead(stage).await;
+            }
+            let mut commands = 0;
+            let second = move |_: &[&str]| {
+                commands += 1;
+                commands == 2
+            };
+            let mut client = stage.client("A").await?;
+            if client.acquire_until(second).await?.is_some() {
+                return Ok(Verdict::NotApplicable("it takes the lock with one command".to_owned()));
+            }
+            client.die();
+            wait_for_the_dead(stage).await
+        })
+    }
+}
+
+/// Its commands go out together, and what arrived before it died is on some nodes: here on two of five.
+async fn leave_by_hand(stage: &Stage) -> Result<()> {
+    let ttl = stage.ttl().as_millis().to_string();
+    for index in 0..2 {
+        let _: String = stage.ask(index, &["SET", KEY, "A, who is dead", "PX", &ttl]).await?;
+    }
+    stage.story.note("A dies when two of five nodes have its key");
+    Ok(())
+}

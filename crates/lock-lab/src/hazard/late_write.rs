@@ -1,0 +1,43 @@
+//! A holder is paused between its last look at the lock and its write, for longer than its lock lasts.
+
+use futures::future::LocalBoxFuture;
+
+use super::Hazard;
+use crate::error::Result;
+use crate::stage::Stage;
+use crate::verdict::Verdict;
+
+pub(super) struct LateWrite;
+
+impl Hazard for LateWrite {
+    fn name(&self) -> &'static str {
+        "late-write"
+    }
+
+    fn title(&self) -> &'static str {
+        "the holder is paused for longer than its lock lasts, and then writes"
+    }
+
+    fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {
+        Box::pin(async move {
+            let (mut first, mut second) = (stage.client("A").await?, stage.client("B").await?);
+            first.acquire().await?;
+            first.stall();
+            stage.outlast().await?;
+            stage.until_held(&mut second).await?;
+            second.write();
+            // Behind its last look: whatever it would see now, it does not look.
+            let accepted = first.write();
+            first.wake();
+            Ok(match accepted {
+                true => Verdict::Unsafe(
+                    "A's write comes after B's, from a lock that is over: no lock can prevent that"
+                        .to_owned(),
+                ),
+                false => Verdict::StoreKept(
+                    "the store refuses A's write: its token is smaller than B's".to_owned(),
+                ),
+            })
+        })
+    }
+}

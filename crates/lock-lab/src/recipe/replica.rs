@@ -1,0 +1,14 @@
+//! Recipe 11: recipe 9 on a primary whose replica takes its place. What a hosted Redis with failover is.
+
+use super::{About, Ends, Servers, Waits, set_script::SetScript};
+
+pub(super) const ABOUT: About = About {
+    number: 11,
+    name: "replica",
+    title: "recipe 9 on a primary with a replica",
+    seed: "003, on what is sold as highly available",
+    servers: Servers::WithReplica,
+    ends: Ends::Expiry,
+    waits: Waits::NoLoop,
+    client: |seat| Box::new(SetScript(seat)),
+};
