@@ -158,4 +158,12 @@ mod tests {
         let at = |us| proposal(SystemTime::UNIX_EPOCH + Duration::from_micros(us));
         assert_eq!([at(0), at(7)], [0, 7]);
     }
+
+    #[test]
+    fn only_a_lock_that_has_a_token_shows_one() {
+        let token = FencingToken(7);
+        assert_eq!(Fencing::Has(token).token(), Some(token));
+        assert_eq!(Fencing::Wanted { certify_on: 3 }.token(), None);
+        assert_eq!(Fencing::Off.token(), None);
+    }
 }

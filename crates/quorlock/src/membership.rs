@@ -131,4 +131,11 @@ mod tests {
         assert!(matches!(names(&[&"x".repeat(256)]), Err(InvalidInput::NodeName { .. })));
         assert!(matches!(names(&["a", "a"]), Err(InvalidInput::DuplicateNode { .. })));
     }
+
+    #[test]
+    fn every_prefix_has_a_marker_of_its_own() {
+        assert_eq!(marker_of(""), "quorlock:marker:");
+        assert_eq!(marker_of("app/"), "quorlock:marker:app/");
+        assert_eq!(format!("{:?}", of(&["b", "a"])), "a,b");
+    }
 }

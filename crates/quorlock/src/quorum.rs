@@ -189,4 +189,16 @@ mod tests {
         assert_eq!(tally.verdict(), Verdict::Denied);
         assert!(tally.is_majority_gone());
     }
+
+    #[test]
+    fn a_ballot_is_denied_for_good_once_those_that_did_not_deny_are_too_few() {
+        for (needed, nodes) in (1..=5).map(|needed| (needed, 5)).chain([(3, 4), (1, 1)]) {
+            for ballot in every_ballot(nodes) {
+                let mut tally = Tally::new(needed, nodes as usize);
+                ballot.iter().flatten().for_each(|vote| tally.record(*vote));
+                let others = nodes as usize - count(&ballot, Some(Vote::Denied));
+                assert_eq!(tally.is_denied_for_good(), others < needed, "{needed} of {ballot:?}");
+            }
+        }
+    }
 }

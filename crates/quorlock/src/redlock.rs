@@ -93,7 +93,9 @@ impl Redlock {
         LockRequest::new(&self.core, resources.into())
     }
 
-    /// Asks once: `None` where somebody else holds the lock, or competes for it at this moment.
+    /// Asks once: `None` where somebody else holds the lock, or competes for it at this moment. Of several that ask at the same
+    /// moment it may be that none has it, where none got a majority: where one of them has to do the work, wait a moment,
+    /// shorter than the work takes: `lock(..).wait_for(..)`.
     ///
     /// A yes takes one round trip. After a no, a second one tells a lock from a [foreign key](Error::ForeignKey), within
     /// the time limit. In the first two seconds of a handle, calls wait for its nodes to connect, no longer than these.
@@ -110,8 +112,8 @@ impl Redlock {
     ///
     /// ```no_run
     /// # async fn example(redlock: quorlock::Redlock) -> Result<(), quorlock::Error> {
-    /// let Some(guard) = redlock.try_lock("cron:nightly").await? else {
-    ///     return Ok(()); // another machine does it
+    /// let Some(guard) = redlock.try_lock("cache:refill").await? else {
+    ///     return Ok(()); // somebody else does it, or is about to
     /// };
     /// # drop(guard); Ok(()) }
     /// ```

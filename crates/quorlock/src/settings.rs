@@ -182,4 +182,48 @@ mod tests {
         assert_eq!(terms.validity.ttl(), Duration::from_secs(1));
         assert_eq!(terms.time_limit, Duration::from_millis(50));
     }
+
+    #[test]
+    fn no_lock_outlasts_the_quarantine_where_there_is_one() {
+        let ms = Duration::from_millis;
+        let on = Settings { max_ttl: ms(2000), ttl: ms(2000), ..Settings::default() };
+        assert!(on.check().is_ok());
+        let above = Err(InvalidInput::TtlAboveMax { ttl: ms(2001), max_ttl: ms(2000) });
+        assert_eq!(on.validity(ms(2001)).map(drop), above);
+        let off = Settings { quarantine: Quarantine::Off, ..on };
+        assert!(off.validity(ms(2001)).is_ok());
+    }
+
+    #[test]
+    fn a_quarantine_lasts_for_a_year_at_most() {
+        let of_days = |days: u64, quarantine| {
+            let max_ttl = Duration::from_secs(days * 86_400);
+            Settings { max_ttl, quarantine, ..Settings::default() }.check()
+        };
+        assert!(of_days(365, Quarantine::On).is_ok());
+        assert!(matches!(of_days(366, Quarantine::On), Err(InvalidInput::MaxTtlTooLong { .. })));
+        assert!(of_days(366, Quarantine::Off).is_ok());
+    }
+
+    #[test]
+    fn nodes_are_joined_where_there_is_a_quarantine() {
+        let names = || ["a", "b"].map(str::to_owned);
+        let on = Settings { prefix: "app/".to_owned(), ..Settings::default() };
+        let assertion = on.assertion(names()).unwrap().unwrap();
+        assert_eq!(assertion.marker, marker_of("app/"));
+        assert_eq!(assertion.max_ttl, DEFAULT_MAX_TTL);
+        let off = Settings { quarantine: Quarantine::Off, ..Settings::default() };
+        assert!(off.assertion(names()).unwrap().is_none());
+        assert!(off.assertion(["a", "a"].map(str::to_owned)).is_err(), "checked all the same");
+    }
+
+    #[test]
+    fn a_quorum_certifies_a_token_or_more_and_no_more_than_there_are() {
+        let check = |certify_on| Settings { certify_on, ..Settings::default() }.check_certify_on(5);
+        assert_eq!(check(None), Ok(()));
+        for certify_on in 0..=7 {
+            let is_ok = check(Some(certify_on)).is_ok();
+            assert_eq!(is_ok, (3..=5).contains(&certify_on), "{certify_on} of 5");
+        }
+    }
 }

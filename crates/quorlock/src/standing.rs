@@ -125,4 +125,19 @@ mod tests {
         }
         assert!(Fitness::Voting.objection_to_any().is_none());
     }
+
+    #[test]
+    fn a_node_is_asked_for_new_locks_when_it_votes_and_looked_at_again_when_that_may_change() {
+        let now = Instant::now();
+        let until = now + Duration::from_secs(5);
+        let objection = |fitness: &Fitness| fitness.objection(now).map(|failure| failure.kind());
+        assert_eq!(objection(&Fitness::Voting), None);
+        assert_eq!(Fitness::Voting.look_again(now), None);
+        let quarantined = Fitness::Quarantined { until };
+        assert_eq!(objection(&quarantined), Some(NodeErrorKind::Quarantined));
+        assert_eq!(quarantined.look_again(now), Some(until));
+        let refused = Fitness::Refused(NodeErrorKind::Replica.into());
+        assert_eq!(objection(&refused), Some(NodeErrorKind::Replica));
+        assert_eq!(refused.look_again(now), Some(now + LOOK_AGAIN));
+    }
 }

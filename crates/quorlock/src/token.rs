@@ -78,4 +78,24 @@ mod tests {
         assert!(!shown.contains("abab"));
         assert_eq!(token.as_str(), format!("{client}:{}", "ab".repeat(16)));
     }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn only_what_a_token_was_written_as_is_read_as_one() {
+        let token = Token::new(Uuid::from_u128(0xc11e47), [0xab; 16]);
+        let read = Token::parse(token.as_str()).unwrap();
+        assert_eq!((read.as_str(), read.client), (token.as_str(), token.client));
+        let client = token.client;
+        for text in [
+            String::new(),
+            client.to_string(),
+            format!("{client}:"),
+            format!("{client}:{}", "ab".repeat(15)),
+            format!("{client}:{}", "ab".repeat(17)),
+            format!("{client}:{}", "xy".repeat(16)),
+            format!("nobody:{}", "ab".repeat(16)),
+        ] {
+            assert!(Token::parse(&text).is_none(), "{text}");
+        }
+    }
 }

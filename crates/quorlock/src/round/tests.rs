@@ -296,3 +296,47 @@ async fn a_release_that_too_few_nodes_answer_ends_at_its_time_limit() {
     assert_eq!(SystemClock.now() - begun, terms().time_limit);
     assert_eq!(errors.len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_is_hopeless_once_nodes_that_refuse_for_good_leave_too_few() {
+    for refusing in 0..=3 {
+        let (nodes, scripted) = nodes(5);
+        scripted.iter().for_each(|node| node.plan(Verb::Acquire, [after(0, down())]));
+        for node in &scripted[..refusing] {
+            let refused = Reply::Failed(NodeErrorKind::Misconfigured.into());
+            node.plan(Verb::Acquire, [after(0, refused)]);
+        }
+        let missed = attempt(&nodes).await.unwrap_err();
+        assert_eq!(missed.is_final(3, &nodes), refusing == 3, "{refusing} of 5, 3 needed");
+    }
+    let denied = Missed::Denied { took: None, undone: None };
+    assert!(!denied.is_final(3, &nodes(5).0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_will_give_back_is_told_where_it_leaves_too_few_nodes() {
+    for count in 0..=3 {
+        let (nodes, scripted) = nodes(5);
+        scripted.iter().for_each(|node| node.plan(Verb::Acquire, [after(0, Reply::Denied)]));
+        for node in &scripted[..count] {
+            let found = Reply::Released { deleted: 0, others: 1, foreign: 1 };
+            node.plan(Verb::Undo, [after(0, found)]);
+        }
+        let Err(Missed::Denied { undone: Some(undone), .. }) = attempt(&nodes).await else {
+            panic!("all deny")
+        };
+        let end = SystemClock.now() + 50 * MS;
+        let told = foreign(&nodes, 3, undone, end).await.map(|errors| errors.len());
+        assert_eq!(told, (count == 3).then_some(3), "{count} of 5, 3 needed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_is_asked_for_a_counter_where_a_token_is_wanted() {
+    let (nodes, scripted) = nodes(3);
+    let wanted = Terms { fencing: Fencing::Wanted { certify_on: 2 }, ..terms() };
+    scripted.iter().for_each(|node| node.plan(Verb::Acquire, [after(0, Reply::Counted(7))]));
+    let won = acquire(&nodes, &wanted, token()).await.unwrap();
+    assert_eq!(won.fencing.map(FencingToken::get), Some(7));
+    assert!(scripted.iter().all(|node| node.last().is_some_and(|asked| asked.fence.is_some())));
+}
