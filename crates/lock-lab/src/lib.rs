@@ -8,7 +8,9 @@
 pub mod actor;
 mod error;
 pub mod hazard;
+pub mod html;
 pub mod matrix;
+pub mod race;
 pub mod recipe;
 pub mod seat;
 pub mod stage;

@@ -42,6 +42,10 @@ pub enum ServerClock {
     IsSet,
 }
 
+/// For what must not run out while it is played, on a slow machine neither.
+pub(crate) const LASTS: Needs =
+    Needs { ttl: Duration::from_secs(20), server_clock: ServerClock::Runs };
+
 /// A stage with nobody on it yet.
 #[derive(Debug)]
 pub struct Stage {

@@ -78,13 +78,27 @@ impl fmt::Display for Line {
 
 /// The lines so far. Clones write the same story.
 #[derive(Debug, Clone, Default)]
-pub struct Story(Arc<Mutex<Vec<Line>>>);
+pub struct Story(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    lines: Vec<Line>,
+    is_over: bool,
+}
 
 impl Story {
     /// Adds a line.
     pub fn tell(&self, who: &str, what: What) {
         let line = Line { who: who.to_owned(), what };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.is_over {
+            told.lines.push(line);
+        }
+    }
+
+    /// Nothing more is told: for what would tell for ever.
+    pub fn stop(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
     }
 
     /// Adds a line about the stage.
@@ -94,6 +108,6 @@ impl Story {
 
     /// All lines, in order.
     pub fn lines(&self) -> Vec<Line> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lines.clone()
     }
 }

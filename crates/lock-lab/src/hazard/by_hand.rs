@@ -2,10 +2,10 @@
 
 use futures::future::LocalBoxFuture;
 
-use super::{Hazard, LASTS};
+use super::Hazard;
 use crate::error::Result;
 use crate::recipe::Servers;
-use crate::stage::{KEY, Needs, Stage};
+use crate::stage::{KEY, LASTS, Needs, Stage};
 use crate::verdict::Verdict;
 
 pub(super) struct ByHand;

@@ -3,10 +3,10 @@
 use futures::future::LocalBoxFuture;
 use quorlock_testkit::Backend;
 
-use super::{Hazard, LASTS};
+use super::Hazard;
 use crate::error::Result;
 use crate::recipe::{About, Servers};
-use crate::stage::{Needs, Stage};
+use crate::stage::{LASTS, Needs, Stage};
 use crate::verdict::Verdict;
 
 pub(super) struct Failover;

@@ -3,13 +3,16 @@
 use futures::future::{LocalBoxFuture, join_all};
 use quorlock_testkit::Node;
 
-use super::{Hazard, LASTS};
+use super::Hazard;
+use crate::actor::Actor;
 use crate::error::{Error, Result};
 use crate::recipe::Servers;
-use crate::stage::{Needs, Stage};
+use crate::stage::{LASTS, Needs, Stage};
 use crate::verdict::Verdict;
 
 const WAITERS: usize = 8;
+/// The recipe whose locks are taken by a script.
+const FENCED: u8 = 13;
 
 pub(super) struct Herd;
 
@@ -34,7 +37,7 @@ impl Hazard for Herd {
             for number in 0..WAITERS {
                 waiters.push(stage.client(&format!("W{number}")).await?);
             }
-            let before = commands(stage).await?;
+            let before = commands(stage, waiters.iter().chain([&holder])).await?;
             for waiter in &mut waiters {
                 waiter.acquire().await?;
             }
@@ -46,35 +49,41 @@ impl Hazard for Herd {
             if holders != 1 {
                 return Err(Error::Scene(format!("one of them gets it, not {holders}")));
             }
-            let sent: u64 = match stage.about.servers {
-                Servers::Five => commands(stage).await? - before,
-                _ => waiters.iter().chain([&holder]).map(|client| client.seat().sent()).sum(),
-            };
+            let sent = commands(stage, waiters.iter().chain([&holder])).await? - before;
             let per = if stage.about.servers == Servers::Five { ", over five nodes" } else { "" };
             Ok(Verdict::Counted(sent, format!("commands for one change of hands among eight{per}")))
         })
     }
 }
 
-/// What the nodes were asked about locks so far. Keys of what asks are not counted.
-pub(super) async fn commands(stage: &Stage) -> Result<u64> {
-    let counts = join_all(stage.nodes().iter().map(counted)).await;
+/// How many commands were sent about locks so far: those of one server by these clients; of five, by anybody, as the nodes count.
+pub(crate) async fn commands(
+    stage: &Stage,
+    clients: impl IntoIterator<Item = &Actor>,
+) -> Result<u64> {
+    if stage.about.servers != Servers::Five {
+        return Ok(clients.into_iter().map(|client| client.seat().sent()).sum());
+    }
+    let counts = join_all(stage.nodes().iter().map(|node| counted(node, stage.about.number))).await;
     counts.into_iter().sum()
 }
 
-const OF_LOCKS: [&str; 8] = ["set", "get", "eval", "evalsha", "del", "delex", "delifeq", "pexpire"];
+/// What the library sends about locks. Servers count what a script does in turn, too, so the `SET` in the script of a fenced lock is
+/// left out.
+const OF_LOCKS: [&str; 5] = ["set", "eval", "evalsha", "delex", "delifeq"];
 
-async fn counted(node: &Node) -> Result<u64> {
+async fn counted(node: &Node, recipe: u8) -> Result<u64> {
     if let Some(embedded) = node.embedded() {
         return Ok(embedded.commands());
     }
     let answer = node.command(&["INFO", "commandstats"]).await?;
     let stats: String = redis::from_redis_value(answer).map_err(redis::RedisError::from)?;
-    Ok(stats.lines().filter_map(calls).sum())
+    let which = if recipe == FENCED { &OF_LOCKS[1..] } else { &OF_LOCKS };
+    Ok(stats.lines().filter_map(|line| calls(line, which)).sum())
 }
 
 /// Of a line `cmdstat_set:calls=3,usec=...`.
-fn calls(line: &str) -> Option<u64> {
+fn calls(line: &str, which: &[&str]) -> Option<u64> {
     let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-    OF_LOCKS.contains(&name).then(|| rest.split(',').next()?.parse().ok())?
+    which.contains(&name).then(|| rest.split(',').next()?.parse().ok())?
 }

@@ -16,6 +16,8 @@ mod split_vote;
 mod stale_delete;
 mod two_cleaners;
 
+pub(crate) use self::herd::commands;
+
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
@@ -49,8 +51,6 @@ pub trait Hazard: Sync {
 
 /// For what has to run out.
 const RUNS_OUT: Needs = Needs { ttl: Duration::from_secs(2), server_clock: ServerClock::Runs };
-/// For what must not run out while it is played, on a slow machine neither.
-const LASTS: Needs = Needs { ttl: Duration::from_secs(20), server_clock: ServerClock::Runs };
 
 /// All of them, in the order of the matrix.
 pub static HAZARDS: [&dyn Hazard; 15] = [

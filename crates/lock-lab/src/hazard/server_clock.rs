@@ -3,9 +3,9 @@
 use futures::future::LocalBoxFuture;
 use quorlock_testkit::embedded::ClockJump;
 
-use super::{Hazard, LASTS};
+use super::Hazard;
 use crate::error::{Error, Result};
-use crate::stage::{Needs, ServerClock, Stage};
+use crate::stage::{LASTS, Needs, ServerClock, Stage};
 use crate::verdict::Verdict;
 
 pub(super) struct StepOfTheServer;

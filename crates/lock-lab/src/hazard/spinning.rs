@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 
-use super::{Hazard, LASTS, herd::commands};
+use super::{Hazard, herd::commands};
 use crate::error::Result;
 use crate::recipe::{About, Waits};
-use crate::stage::{Needs, Stage};
+use crate::stage::{LASTS, Needs, Stage};
 use crate::verdict::Verdict;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -53,11 +53,11 @@ impl Hazard for Spinning {
                     Ok(Verdict::Counted(per_try * tries, why))
                 }
                 Waits::ByItself => {
-                    let before = commands(stage).await?;
+                    let before = commands(stage, []).await?;
                     if let Some(waiting) = waiter.recipe()?.wait(SECOND) {
                         waiting.await?;
                     }
-                    let all = commands(stage).await? - before;
+                    let all = commands(stage, []).await? - before;
                     let each = all / u64::try_from(stage.nodes().len()).unwrap_or(u64::MAX);
                     Ok(Verdict::Counted(
                         each,

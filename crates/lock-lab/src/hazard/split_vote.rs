@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 
-use super::{Hazard, LASTS};
+use super::Hazard;
 use crate::error::Result;
 use crate::recipe::{About, Servers};
-use crate::stage::{KEY, Needs, Stage};
+use crate::stage::{KEY, LASTS, Needs, Stage};
 use crate::verdict::Verdict;
 
 /// How long the others' keys live if they do not give them back.
