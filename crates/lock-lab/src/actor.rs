@@ -1,6 +1,7 @@
 //! One client on the stage: what a hazard can have it do, stop, and suffer. How it locks is its recipe's.
 
 use std::fmt;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
@@ -162,8 +163,13 @@ impl Actor {
         self.recipe.as_ref().and_then(|recipe| recipe.token())
     }
 
-    pub(crate) fn recipe(&mut self) -> Result<&mut Box<dyn Recipe>> {
-        self.recipe.as_mut().ok_or_else(busy)
+    /// Waits for the lock for no longer than that, where its recipe has a wait of its own; says whether it holds it.
+    pub(crate) async fn wait(&mut self, limit: Duration) -> Result<bool> {
+        let recipe = self.recipe.as_mut().ok_or_else(busy)?;
+        match recipe.wait(limit) {
+            Some(waiting) => Ok(waiting.await? == Answer::Held),
+            None => Ok(false),
+        }
     }
 
     fn begin_acquire(&mut self) -> Result<()> {

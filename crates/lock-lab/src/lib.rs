@@ -17,5 +17,6 @@ pub mod stage;
 pub mod store;
 pub mod story;
 pub mod verdict;
+mod wire;
 
 pub use self::error::{Error, Result};

@@ -5,10 +5,11 @@ use quorlock_testkit::Backend;
 
 use crate::error::Result;
 use crate::hazard::{HAZARDS, Hazard};
-use crate::recipe::{About, RECIPES};
+use crate::recipe::{About, RECIPES, Servers};
 use crate::stage::Stage;
 use crate::story::Line;
 use crate::verdict::Verdict;
+use crate::wire::Wire;
 
 /// How many scenes are played at a time: most of them wait.
 const AT_A_TIME: usize = 12;
@@ -45,7 +46,16 @@ pub async fn play(about: &'static About, hazard: &'static dyn Hazard) -> Result<
         return Ok(cell(Verdict::NotApplicable(excuse.to_owned()), Vec::new(), None));
     }
     let stage = Stage::set(about, hazard.needs()).await?;
+    let wire = match about.servers {
+        Servers::Five => Some(Wire::of(stage.node(0)).await?),
+        Servers::One | Servers::WithReplica => None,
+    };
     let verdict = hazard.play(&stage).await?;
+    if let Some(wire) = wire {
+        let commands = wire.commands(stage.node(0));
+        stage.story.note(format!("what {} was sent:", stage.node(0).name()));
+        commands.iter().for_each(|command| stage.story.note(format!("  > {command}")));
+    }
     Ok(cell(verdict, stage.story.lines(), Some(stage.backend())))
 }
 

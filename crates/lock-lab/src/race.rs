@@ -106,13 +106,16 @@ impl Race {
         end: Instant,
     ) -> Result<()> {
         while Instant::now() < end {
-            if !client.acquire().await? {
+            let left = end.saturating_duration_since(Instant::now());
+            let held = match waits {
+                Waits::ByItself => client.wait(left).await?,
+                _ => client.acquire().await?,
+            };
+            if !held {
                 match waits {
                     // As its seed does; but one thread has all clients here, so the others get their turn.
                     Waits::Spins => tokio::task::yield_now().await,
-                    Waits::Sleeps(rest) => {
-                        sleep(rest.min(end.saturating_duration_since(Instant::now()))).await
-                    }
+                    Waits::Sleeps(rest) => sleep(rest.min(left)).await,
                     Waits::NoLoop | Waits::ByItself => sleep(DEFAULT_REST).await,
                 }
                 continue;

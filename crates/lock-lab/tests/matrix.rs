@@ -32,7 +32,7 @@ const COUNTS: [(&str, [Option<u64>; 11]); 2] = [
         [
             Some(33),
             Some(65),
-            Some(20),
+            Some(19),
             Some(65),
             Some(32),
             Some(32),

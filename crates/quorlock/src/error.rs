@@ -18,7 +18,7 @@ pub enum Error {
 
     /// Somebody else held the lock, or competed for it, until the wait was over. Whatever was taken is being given
     /// back. Try again later, or wait longer.
-    #[error("{resources} is held by somebody else (waited {waited:?})")]
+    #[error("{resources} is held by somebody else (waited {waited:.1?})")]
     #[non_exhaustive]
     Held {
         /// What was asked for.
@@ -51,7 +51,7 @@ pub enum Error {
     /// are still held. Nothing is held. Held locks are not touched by it. Try again after `ends_in`; brand-new nodes are
     /// made to vote at once by [`Redlock::bootstrap`](crate::Redlock::bootstrap).
     #[error(
-        "too few nodes may vote on {resources} for another {ends_in:?}, for the others may have forgotten locks (are they brand-new? `bootstrap` once); {}",
+        "too few nodes may vote on {resources} for another {ends_in:.1?}, for the others may have forgotten locks (are they brand-new? `bootstrap` once); {}",
         list(failures)
     )]
     #[non_exhaustive]
@@ -82,7 +82,7 @@ pub enum Error {
     /// A quorum granted, but only after the lease was over: nothing is held, and what was taken is being given back.
     /// The nodes are too slow for this TTL, or this process was stopped meanwhile. Try again, with a longer TTL.
     #[error(
-        "a quorum granted {resources} too late: {took:?} for a lease that is valid for {validity:?}"
+        "a quorum granted {resources} too late: {took:.1?} for a lease that is valid for {validity:.1?}"
     )]
     #[non_exhaustive]
     TooLate {

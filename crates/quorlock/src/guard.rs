@@ -28,6 +28,9 @@ use crate::settings::Settings;
 /// [`try_lock`](crate::Redlock::try_lock) of the same task on the same handle finds the lock free.
 /// [`release`](Self::release) does the same and tells what came of it.
 ///
+/// A guard that is leaked ([`std::mem::forget`], a cycle of references) is never given back: its lock is extended for as long as its
+/// runtime lives, or its [`max_hold`](crate::LockRequest::max_hold) lasts.
+///
 /// A process that is paused does not notice while it is paused: a guard is a lease, not a wall.
 #[must_use = "the lock is given back as soon as the guard is dropped"]
 #[clippy::has_significant_drop]

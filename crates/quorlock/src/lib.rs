@@ -103,6 +103,19 @@ pub use crate::{
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
+/// The pages of the book that have code, compiled.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../../docs/start.md")]
+    mod start {}
+    #[doc = include_str!("../../../docs/choosing.md")]
+    mod choosing {}
+    #[doc = include_str!("../../../docs/coming-from.md")]
+    mod coming_from {}
+    #[doc = include_str!("../../../docs/questions.md")]
+    mod questions {}
+}
+
 /// What the test kit puts in the place of the operating system. No promise of stability.
 #[doc(hidden)]
 pub mod seam {

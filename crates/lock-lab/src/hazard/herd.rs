@@ -37,6 +37,10 @@ impl Hazard for Herd {
             for number in 0..WAITERS {
                 waiters.push(stage.client(&format!("W{number}")).await?);
             }
+            // Connected by now, which takes commands of its own.
+            for waiter in &mut waiters {
+                waiter.acquire().await?;
+            }
             let before = commands(stage, waiters.iter().chain([&holder])).await?;
             for waiter in &mut waiters {
                 waiter.acquire().await?;

@@ -54,9 +54,7 @@ impl Hazard for Spinning {
                 }
                 Waits::ByItself => {
                     let before = commands(stage, []).await?;
-                    if let Some(waiting) = waiter.recipe()?.wait(SECOND) {
-                        waiting.await?;
-                    }
+                    waiter.wait(SECOND).await?;
                     let all = commands(stage, []).await? - before;
                     let each = all / u64::try_from(stage.nodes().len()).unwrap_or(u64::MAX);
                     Ok(Verdict::Counted(

@@ -146,8 +146,7 @@ async fn obey(
                 drop(answer.send(answered(attempt(redlock, &seat, token).await, keep)));
             }
             (Order::Wait(limit, answer), Ok(redlock)) => {
-                let waited = redlock.lock(seat.key()).wait_for(limit).await;
-                drop(answer.send(answered(waited.map(|guard| Some(Held::Plain(guard))), keep)));
+                drop(answer.send(answered(wait(redlock, &seat, token, limit).await, keep)));
             }
             (Order::Release(answer), _) => {
                 let taken = held.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -167,6 +166,19 @@ async fn attempt(
         Token::None => request.await?.map(Held::Plain),
         Token::Fencing => request.fenced().await?.map(Held::Fenced),
     })
+}
+
+async fn wait(
+    redlock: &Redlock,
+    seat: &Seat,
+    token: Token,
+    limit: Duration,
+) -> std::result::Result<Option<Held>, Error> {
+    let request = redlock.lock(seat.key()).wait_for(limit);
+    Ok(Some(match token {
+        Token::None => Held::Plain(request.await?),
+        Token::Fencing => Held::Fenced(request.fenced().await?),
+    }))
 }
 
 /// What cannot be had now is a denial, with what the library says of it.
