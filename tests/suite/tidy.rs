@@ -1,6 +1,7 @@
 //! The shape of the source: what a file starts with, how long it may be, and which file may use which. Reads the source
 //! tree; the checks themselves are tested on texts that they must refuse.
 
+mod book;
 mod floors;
 mod source;
 
@@ -92,8 +93,34 @@ fn every_select_is_biased() {
     assert_none(all.iter().flat_map(Source::selects_at_random));
 }
 
+#[test]
+fn no_link_of_the_documents_is_dead_and_no_page_is_left_out_of_the_book() {
+    let pages = book::pages();
+    assert!(pages.len() > 15, "the documents were found: {}", pages.len());
+    assert_none(book::dead_links(&pages, book::is_in_the_repository));
+    assert_none(book::left_out(&pages));
+}
+
 mod rejects {
     use super::*;
+
+    #[test]
+    fn links_that_lead_nowhere_and_pages_that_nobody_finds() {
+        let page =
+            |path: &str, text: &str| book::Page { path: path.to_owned(), text: text.to_owned() };
+        let pages = [
+            page("docs/SUMMARY.md", "- [A](a.md)"),
+            page(
+                "docs/a.md",
+                "# Of two `words`\n[b](b.md#its-heading) [c](../c.md) [up](#of-two-words) [web](https://x)\n```text\n[no](link)\n```",
+            ),
+            page("docs/b.md", "## Its heading\n[gone](gone.md) [a](a.md#gone) [d](../d.md)"),
+        ];
+        let exists = |path: &str| path == "c.md" || pages.iter().any(|page| page.path == path);
+        let dead = book::dead_links(&pages, exists);
+        assert_eq!(dead, ["docs/b.md: gone.md", "docs/b.md: a.md#gone", "docs/b.md: ../d.md"]);
+        assert_eq!(book::left_out(&pages), ["docs/b.md is not in the summary"]);
+    }
 
     fn file(path: &str, text: &str) -> Source {
         Source { path: format!("crates/quorlock/src/{path}"), text: text.to_owned() }

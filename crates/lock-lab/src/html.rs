@@ -10,9 +10,10 @@ use crate::story::{Line, What};
 use crate::verdict::Verdict;
 
 const STYLE: &str = include_str!("page.css");
-const LANE: usize = 190;
+const LANE: usize = 240;
 const ROW: usize = 22;
-const LEFT: usize = 40;
+/// Left of the lanes stands what happens to the stage.
+const LEFT: usize = 250;
 const TOP: usize = 40;
 /// Longer words of a line are cut in the picture; the text below has them whole.
 const LONGEST: usize = 30;
@@ -141,7 +142,7 @@ fn picture(page: &mut String, lines: &[Line]) {
                 x + 10,
                 y + 4
             ),
-            None => write!(page, "<text class=\"note\" x=\"{LEFT}\" y=\"{}\">{text}</text>", y + 4),
+            None => write!(page, "<text class=\"note\" x=\"4\" y=\"{}\">{text}</text>", y + 4),
         };
     }
     *page += "</svg>";

@@ -224,7 +224,7 @@ impl Stage {
     ///
     /// # Errors
     ///
-    /// [`Error::Scene`] after [`PATIENCE`], and those of looking.
+    /// [`Error::Scene`] where it does not come about, and those of looking.
     pub async fn until(
         &self,
         what: &str,

@@ -82,7 +82,7 @@ pub enum Error {
     /// A quorum granted, but only after the lease was over: nothing is held, and what was taken is being given back.
     /// The nodes are too slow for this TTL, or this process was stopped meanwhile. Try again, with a longer TTL.
     #[error(
-        "a quorum granted {resources} too late: {took:.1?} for a lease that is valid for {validity:.1?}"
+        "a quorum granted {resources} too late: {took:?} for a lease that is valid for {validity:?}"
     )]
     #[non_exhaustive]
     TooLate {

@@ -101,6 +101,11 @@ pub(crate) fn quarantine_left(nodes: &[Standing], needed: usize) -> Option<Durat
 mod tests {
     use super::*;
 
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn some_instant() -> Instant {
+        Instant::now()
+    }
+
     fn for_secs(secs: u64) -> Standing {
         quarantined(Duration::from_secs(secs))
     }
@@ -128,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_node_is_asked_for_new_locks_when_it_votes_and_looked_at_again_when_that_may_change() {
-        let now = Instant::now();
+        let now = some_instant();
         let until = now + Duration::from_secs(5);
         let objection = |fitness: &Fitness| fitness.objection(now).map(|failure| failure.kind());
         assert_eq!(objection(&Fitness::Voting), None);
