@@ -4,12 +4,17 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use tokio::time::sleep;
 
 use crate::error::{Error, Result};
 use crate::recipe::{Answer, Recipe};
 use crate::seat::Seat;
 use crate::store::Store;
 use crate::story::What;
+
+/// How often an attempt is made that comes to nothing, and the pause in between.
+const TRIES: usize = 50;
+const PAUSE: Duration = Duration::from_millis(100);
 
 type Doing = BoxFuture<'static, (Box<dyn Recipe>, Result<Answer>)>;
 
@@ -119,6 +124,21 @@ impl Actor {
         self.finish().await
     }
 
+    /// The same, up to the next command of which `stop` says so. `None` if it stands still there.
+    ///
+    /// # Errors
+    ///
+    /// Its recipe's.
+    pub async fn go_on_until(
+        &mut self,
+        stop: impl FnMut(&[&str]) -> bool + Send + 'static,
+    ) -> Result<Option<bool>> {
+        self.tell(What::GoesOn);
+        self.seat.go_on();
+        self.seat.stop_before(stop);
+        self.drive().await
+    }
+
     /// It stands still as a whole, with everything that it does in the background.
     pub fn stall(&mut self) {
         self.tell(What::Stalls);
@@ -175,7 +195,13 @@ impl Actor {
     fn begin_acquire(&mut self) -> Result<()> {
         let mut recipe = self.recipe.take().ok_or_else(busy)?;
         self.doing = Some(Box::pin(async move {
-            let answer = recipe.acquire().await;
+            // What is neither a yes nor a no says nothing about the recipe: this machine is busy.
+            let mut answer = recipe.acquire().await;
+            for _ in 0..TRIES {
+                let Ok(Answer::Failed(_)) = answer else { break };
+                sleep(PAUSE).await;
+                answer = recipe.acquire().await;
+            }
             (recipe, answer)
         }));
         Ok(())
@@ -214,6 +240,7 @@ impl Actor {
             Answer::Held => self.tell(What::Holds),
             Answer::Denied(why) => self.tell(What::Denied(why.clone())),
             Answer::Released => {}
+            Answer::Failed(why) => return Err(Error::Scene(why.clone())),
         }
         Ok(Some(answer == Answer::Held))
     }

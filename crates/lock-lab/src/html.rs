@@ -22,7 +22,8 @@ const LONGEST: usize = 30;
 pub fn page(cells: &[Cell]) -> String {
     let mut page = String::from("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">");
     let _ = write!(page, "<title>The lock lab</title><style>{STYLE}</style></head><body>");
-    page += "<h1>The lock lab</h1><p>Every recipe (columns) against what can happen to a lock (rows), played on real servers. ";
+    page +=
+        "<h1>The lock lab</h1><p>Every recipe (columns) against what can happen to a lock (rows). ";
     page += "Each cell leads to its story.</p>";
     matrix(&mut page, cells);
     recipes(&mut page);
@@ -179,7 +180,7 @@ fn class(verdict: &Verdict) -> &'static str {
         Verdict::Safe(_) => "safe",
         Verdict::StoreKept(_) => "kept",
         Verdict::Unsafe(_) => "unsafe",
-        Verdict::Blocked(_) => "blocked",
+        Verdict::Blocked(_) | Verdict::NoRest(_) => "blocked",
         Verdict::Counted(..) => "counted",
         Verdict::NotApplicable(_) => "na",
     }

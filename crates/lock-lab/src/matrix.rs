@@ -1,5 +1,6 @@
 //! Every hazard played on every recipe, several at a time. How the outcome is drawn lives in `html`.
 
+use futures::future::try_join_all;
 use futures::stream::{self, StreamExt};
 use quorlock_testkit::Backend;
 
@@ -45,15 +46,17 @@ pub async fn play(about: &'static About, hazard: &'static dyn Hazard) -> Result<
     if let Some(excuse) = hazard.excuse(about) {
         return Ok(cell(Verdict::NotApplicable(excuse.to_owned()), Vec::new(), None));
     }
-    let stage = Stage::set(about, hazard.needs()).await?;
-    let wire = match about.servers {
-        Servers::Five => Some(Wire::of(stage.node(0)).await?),
-        Servers::One | Servers::WithReplica => None,
-    };
+    let stage = Stage::set(about, hazard.needs(about)).await?;
+    // The commands of one server are told by those who send them.
+    let is_told = stage.about.servers != Servers::Five;
+    let watched = if is_told { &[] } else { stage.nodes() };
+    let wires = try_join_all(watched.iter().map(Wire::of)).await?;
     let verdict = hazard.play(&stage).await?;
-    if let Some(wire) = wire {
-        let commands = wire.commands(stage.node(0));
-        stage.story.note(format!("what {} was sent:", stage.node(0).name()));
+    stage.empty().await?;
+    for (node, wire) in watched.iter().zip(wires) {
+        let commands = wire.commands(node).await?;
+        let nothing = if commands.is_empty() { " nothing" } else { "" };
+        stage.story.note(format!("{} was sent{nothing}", node.name()));
         commands.iter().for_each(|command| stage.story.note(format!("  > {command}")));
     }
     Ok(cell(verdict, stage.story.lines(), Some(stage.backend())))
@@ -65,10 +68,14 @@ pub async fn play(about: &'static About, hazard: &'static dyn Hazard) -> Result<
 ///
 /// The first that a stage had.
 pub async fn play_all() -> Result<Vec<Cell>> {
-    let scenes =
-        RECIPES.iter().flat_map(|about| HAZARDS.iter().map(move |hazard| play(about, *hazard)));
-    let played: Vec<_> = stream::iter(scenes).buffered(AT_A_TIME).collect().await;
-    played.into_iter().collect()
+    let all = RECIPES.iter().flat_map(|about| HAZARDS.iter().map(move |hazard| (about, *hazard)));
+    let scenes = all
+        .enumerate()
+        .map(|(place, (about, hazard))| async move { (place, play(about, hazard).await) });
+    // Each begins when any is over, not when the first is.
+    let mut played: Vec<_> = stream::iter(scenes).buffer_unordered(AT_A_TIME).collect().await;
+    played.sort_by_key(|(place, _)| *place);
+    played.into_iter().map(|(_, cell)| cell).collect()
 }
 
 /// The matrix as text: a row for each hazard, a column for each recipe.

@@ -18,6 +18,9 @@ use crate::stage::{LASTS, Needs, Stage};
 /// Between two tries, where the recipe does not say.
 const DEFAULT_REST: Duration = Duration::from_millis(5);
 
+/// How often a holder looks whether it still is one: more often than a loss is told ahead of its time.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
 /// What a race is.
 #[derive(Debug, Clone, Copy)]
 pub struct Race {
@@ -80,6 +83,7 @@ impl Race {
             clients.push(stage.client(&format!("client-{number}")).await?);
         }
         stage.story.stop();
+        stage.run_clock();
         let before = commands(&stage, &clients).await?;
         let (oracle, begun) = (Arc::new(Oracle::default()), Instant::now());
         let end = begun + self.length;
@@ -124,10 +128,18 @@ impl Race {
             if oracle.inside.fetch_add(1, Ordering::SeqCst) > 0 {
                 oracle.violations.fetch_add(1, Ordering::SeqCst);
             }
-            sleep(self.hold).await;
+            work(client, self.hold).await;
             oracle.inside.fetch_sub(1, Ordering::SeqCst);
             client.release().await?;
         }
         Ok(())
+    }
+}
+
+/// Works for so long, or until it is told that the lock is lost.
+async fn work(client: &Actor, hold: Duration) {
+    let end = Instant::now() + hold;
+    while client.holds() && Instant::now() < end {
+        sleep(LOOK_EVERY.min(end.saturating_duration_since(Instant::now()))).await;
     }
 }

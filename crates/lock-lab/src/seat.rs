@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Value};
@@ -16,18 +16,32 @@ use crate::story::{Story, What};
 /// Where the lab's clock of the day starts, in seconds since 1970: the same in every run, so that every story is.
 const DAWN_S: u64 = 1_800_000_000;
 
-/// The time of day that clients see. It moves when a hazard lets time pass, and not by itself. Clones are the same clock.
+/// The time of day that clients see. It moves when a hazard lets time pass, and by itself only in a race. Clones are the same clock.
 #[derive(Debug, Clone, Default)]
-pub struct Clock(Arc<AtomicU64>);
+pub struct Clock(Arc<Hands>);
+
+#[derive(Debug, Default)]
+struct Hands {
+    passed_ms: AtomicU64,
+    running_since: OnceLock<Instant>,
+}
 
 impl Clock {
     /// Lets time pass.
     pub fn pass(&self, by: Duration) {
-        self.0.fetch_add(by.as_millis().try_into().unwrap_or(u64::MAX), Ordering::SeqCst);
+        let by_ms = by.as_millis().try_into().unwrap_or(u64::MAX);
+        self.0.passed_ms.fetch_add(by_ms, Ordering::SeqCst);
+    }
+
+    /// Lets it run by itself from here on.
+    pub(crate) fn run(&self) {
+        self.0.running_since.get_or_init(Instant::now);
     }
 
     fn seconds(&self) -> u64 {
-        DAWN_S + self.0.load(Ordering::SeqCst) / 1000
+        let passed = Duration::from_millis(self.0.passed_ms.load(Ordering::SeqCst));
+        let run = self.0.running_since.get().map(Instant::elapsed).unwrap_or_default();
+        DAWN_S + (passed + run).as_secs()
     }
 }
 
@@ -44,14 +58,15 @@ struct Inner {
     ahead: Duration,
     clock: Clock,
     story: Story,
-    line: Line,
+    connection: Connection,
     sent: AtomicU64,
     stop: Mutex<Option<Stop>>,
     stopped: watch::Sender<bool>,
+    _presence: Arc<()>,
 }
 
 /// What leads to the servers.
-pub(crate) enum Line {
+pub(crate) enum Connection {
     /// A connection of its own to one server.
     One(MultiplexedConnection),
     /// The URLs of five, for a lock that connects by itself.
@@ -59,10 +74,12 @@ pub(crate) enum Line {
 }
 
 /// What a client is to begin with.
-pub(crate) struct Papers {
+pub(crate) struct ClientSettings {
     pub(crate) name: String,
     pub(crate) ttl: Duration,
     pub(crate) ahead: Duration,
+    /// Held by whatever the client has running, so that one can see when that is over.
+    pub(crate) presence: Arc<()>,
 }
 
 impl fmt::Debug for Seat {
@@ -72,18 +89,25 @@ impl fmt::Debug for Seat {
 }
 
 impl Seat {
-    pub(crate) fn new(papers: Papers, key: &str, line: Line, clock: Clock, story: Story) -> Self {
+    pub(crate) fn new(
+        settings: ClientSettings,
+        key: &str,
+        connection: Connection,
+        clock: Clock,
+        story: Story,
+    ) -> Self {
         Self(Arc::new(Inner {
-            name: papers.name,
+            name: settings.name,
             key: key.to_owned(),
-            ttl: papers.ttl,
-            ahead: papers.ahead,
+            ttl: settings.ttl,
+            ahead: settings.ahead,
             clock,
             story,
-            line,
+            connection,
             sent: AtomicU64::new(0),
             stop: Mutex::new(None),
             stopped: watch::Sender::new(false),
+            _presence: settings.presence,
         }))
     }
 
@@ -118,9 +142,9 @@ impl Seat {
     }
 
     pub(crate) fn urls(&self) -> &[String] {
-        match &self.0.line {
-            Line::Five(urls) => urls,
-            Line::One(_) => &[],
+        match &self.0.connection {
+            Connection::Five(urls) => urls,
+            Connection::One(_) => &[],
         }
     }
 
@@ -135,7 +159,7 @@ impl Seat {
     /// [`Error::Server`](crate::Error::Server) where the server refuses, is gone, or answers something else than `T`.
     pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Result<T> {
         self.pass_gate(words).await;
-        let Line::One(connection) = &self.0.line else {
+        let Connection::One(connection) = &self.0.connection else {
             return Err(crate::Error::Scene("five servers are asked by a library".to_owned()));
         };
         self.0.sent.fetch_add(1, Ordering::SeqCst);

@@ -1,6 +1,7 @@
 //! Where one hazard is played on one recipe: servers, a clock of the day, a store, and the story so far. What happens there is the
 //! hazard's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use quorlock::Redlock;
@@ -11,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::actor::Actor;
 use crate::error::{Error, Result};
 use crate::recipe::{About, Ends, Servers};
-use crate::seat::{Clock, Line, Papers, Seat};
+use crate::seat::{ClientSettings, Clock, Connection, Seat};
 use crate::store::Store;
 use crate::story::Story;
 use crate::verdict::Verdict;
@@ -21,8 +22,8 @@ pub const KEY: &str = "lock";
 /// What is waited for is there within this, or the scene is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A key that expires is gone a little later than it says.
-const LATENESS: Duration = Duration::from_millis(100);
+/// Between two tries of somebody who waits for the lock.
+const TRY_EVERY: Duration = Duration::from_millis(100);
 
 /// What a hazard needs of its stage.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,7 @@ pub struct Stage {
     store: Store,
     clock: Clock,
     ttl: Duration,
+    presence: Arc<()>,
     /// The server that clients of one server are connected to from now on.
     primary: std::sync::atomic::AtomicUsize,
 }
@@ -87,6 +89,7 @@ impl Stage {
             store: Store::default(),
             clock: Clock::default(),
             ttl: needs.ttl,
+            presence: Arc::default(),
             primary: 0.into(),
         };
         match about.servers {
@@ -164,15 +167,21 @@ impl Stage {
     ///
     /// [`Error::Server`] where it cannot be connected.
     pub async fn client_with(&self, name: &str, ttl: Duration, ahead: Duration) -> Result<Actor> {
-        let line = match self.about.servers {
-            Servers::Five => Line::Five(self.cluster.urls()),
+        let connection = match self.about.servers {
+            Servers::Five => Connection::Five(self.cluster.urls()),
             Servers::One | Servers::WithReplica => {
                 let client = redis::Client::open(self.node(self.primary()).client_url())?;
-                Line::One(client.get_multiplexed_async_connection().await?)
+                // What the driver gives up by itself is for machines that are never busy.
+                let config = redis::AsyncConnectionConfig::new()
+                    .set_response_timeout(Some(PATIENCE))
+                    .set_connection_timeout(Some(PATIENCE));
+                let opening = client.get_multiplexed_async_connection_with_config(&config);
+                Connection::One(opening.await?)
             }
         };
-        let papers = Papers { name: name.to_owned(), ttl, ahead };
-        let seat = Seat::new(papers, KEY, line, self.clock.clone(), self.story.clone());
+        let presence = Arc::clone(&self.presence);
+        let settings = ClientSettings { name: name.to_owned(), ttl, ahead, presence };
+        let seat = Seat::new(settings, KEY, connection, self.clock.clone(), self.story.clone());
         let recipe = (self.about.client)(seat.clone());
         Ok(Actor::new(seat, self.store.clone(), recipe))
     }
@@ -187,28 +196,55 @@ impl Stage {
         self.primary.load(std::sync::atomic::Ordering::SeqCst)
     }
 
-    /// Lets time pass, for clients and servers alike.
-    pub async fn pass(&self, by: Duration) {
-        self.story.note(format!("{:.1} s pass", by.as_secs_f64()));
-        self.clock.pass(by);
-        // Where only time stamps count, nobody looks at any other clock.
-        if self.about.ends == Ends::Expiry {
-            sleep(by).await;
-        }
-    }
-
-    /// Lets the TTL pass, and waits until whatever expires has expired.
+    /// Lets time pass, for clients and for what the servers let expire.
+    ///
+    /// Five nodes and their clients live in real time, so it is waited for. One server is told how much of the key's life is left: then
+    /// nothing hangs on how fast this machine is.
     ///
     /// # Errors
     ///
-    /// [`Error::Scene`] where a key that is to expire does not.
-    pub async fn outlast(&self) -> Result<()> {
-        // A second more: time stamps know only whole ones.
-        self.pass(self.ttl + Duration::from_secs(1)).await;
-        if self.about.servers == Servers::Five || self.about.ends == Ends::TimeStamp {
-            return Ok(());
+    /// [`Error::Nodes`] and [`Error::Server`].
+    pub async fn pass(&self, by: Duration) -> Result<()> {
+        self.story.note(format!("{} s pass", by.as_secs_f64()));
+        self.clock.pass(by);
+        match (self.about.servers, self.about.ends) {
+            (Servers::Five, _) => sleep(by).await,
+            // Nobody looks at any other clock.
+            (_, Ends::TimeStamp) => {}
+            (_, Ends::Expiry) => {
+                let left = self.ttl_left().await?;
+                let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+                if left >= 0 {
+                    // At 0 and below it is deleted.
+                    let left = left.saturating_sub(by_ms).to_string();
+                    let _: i64 = self.ask(self.primary(), &["PEXPIRE", KEY, &left]).await?;
+                }
+            }
         }
-        self.until("the key has expired", async || Ok(self.ttl_left().await? == -2)).await
+        Ok(())
+    }
+
+    /// Lets the TTL pass, and a second more: time stamps know only whole ones.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pass`](Self::pass).
+    pub async fn outlast(&self) -> Result<()> {
+        self.pass(self.ttl + Duration::from_secs(1)).await
+    }
+
+    /// Lets the clock of the day run by itself.
+    pub(crate) fn run_clock(&self) {
+        self.clock.run();
+    }
+
+    /// Waits until nothing of its clients runs any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scene`] where something does.
+    pub async fn empty(&self) -> Result<()> {
+        self.until("its clients end", async || Ok(Arc::strong_count(&self.presence) == 1)).await
     }
 
     /// The rest of the key's life on the server of those who use one, in ms: -1 without an end, -2 without a key.
@@ -240,6 +276,22 @@ impl Stage {
         Ok(())
     }
 
+    /// Waits until the first of five servers have the key: the slower ones answer behind the majority.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scene`] where they do not get it, and those of looking.
+    pub async fn until_spread(&self, servers: usize) -> Result<()> {
+        if self.about.servers != Servers::Five {
+            return Ok(());
+        }
+        for index in 0..servers {
+            let has = async || Ok(self.ask::<u8>(index, &["EXISTS", KEY]).await? == 1);
+            self.until("the node has the key", has).await?;
+        }
+        Ok(())
+    }
+
     /// Has a client try until it holds the lock, for as long as a TTL can take.
     ///
     /// # Errors
@@ -249,8 +301,7 @@ impl Stage {
         self.until("it gets the lock", async || {
             let held = client.acquire().await?;
             if !held {
-                self.clock.pass(LATENESS);
-                sleep(LATENESS).await;
+                sleep(TRY_EVERY).await;
             }
             Ok(held)
         })

@@ -6,14 +6,16 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// At most one holder, and the lock goes on.
+    /// At most one holder.
     Safe(String),
     /// The lock had two holders or a lock of no worth, but the store refused the late write: its token was too small.
     StoreKept(String),
     /// Two hold it at once, or a write came through that should not have.
     Unsafe(String),
-    /// Nobody can have it any more.
+    /// Nobody gets it, as long as others keep asking.
     Blocked(String),
+    /// Who waits asks as fast as the wire allows.
+    NoRest(String),
     /// So many commands; what is too many depends on who pays.
     Counted(u64, String),
     /// The hazard cannot happen to this recipe.
@@ -28,6 +30,7 @@ impl Verdict {
             Self::StoreKept(_) => "store kept".to_owned(),
             Self::Unsafe(_) => "UNSAFE".to_owned(),
             Self::Blocked(_) => "BLOCKED".to_owned(),
+            Self::NoRest(_) => "no rest".to_owned(),
             Self::Counted(commands, _) => commands.to_string(),
             Self::NotApplicable(_) => "n/a".to_owned(),
         }
@@ -40,6 +43,7 @@ impl Verdict {
             | Self::StoreKept(why)
             | Self::Unsafe(why)
             | Self::Blocked(why)
+            | Self::NoRest(why)
             | Self::Counted(_, why)
             | Self::NotApplicable(why) => why,
         }

@@ -1,5 +1,5 @@
-//! What a server is sent, for clients whose commands cannot be told one by one: the first server, watched by `MONITOR`. What comes of
-//! it stands in the story of its own, behind the rest.
+//! What a server is sent, for clients whose commands cannot be told one by one, watched by `MONITOR`. It stands in the story behind the
+//! rest: how the commands to five servers lie between one another is nobody's to say.
 
 use futures::StreamExt;
 use quorlock_testkit::Node;
@@ -11,6 +11,8 @@ use crate::stage::KEY;
 
 /// How much of a long word is shown: a script's hash and a token are longer, and say no more.
 const LONGEST_WORD: usize = 14;
+/// What nobody else says.
+const CURTAIN: &str = "the curtain falls";
 
 /// Watches a server for as long as it lives.
 #[derive(Debug)]
@@ -43,12 +45,24 @@ impl Wire {
     }
 
     /// The commands about the lock so far, in short.
-    pub(crate) fn commands(mut self, node: &Node) -> Vec<String> {
-        let lines = match node.embedded() {
-            Some(embedded) => embedded.log(),
-            None => std::iter::from_fn(|| self.heard.try_recv().ok()).collect(),
-        };
-        lines.iter().filter_map(|line| in_short(line)).collect()
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Nodes`](crate::Error::Nodes) where the server cannot be asked.
+    pub(crate) async fn commands(mut self, node: &Node) -> Result<Vec<String>> {
+        if let Some(embedded) = node.embedded() {
+            return Ok(embedded.log().iter().filter_map(|line| in_short(line)).collect());
+        }
+        // What was sent before this is told before it.
+        node.command(&["ECHO", CURTAIN]).await?;
+        let mut commands = Vec::new();
+        while let Some(line) = self.heard.recv().await {
+            if line.contains(CURTAIN) {
+                break;
+            }
+            commands.extend(in_short(&line));
+        }
+        Ok(commands)
     }
 }
 

@@ -6,23 +6,25 @@ use lock_lab::recipe::RECIPES;
 use lock_lab::verdict::Verdict;
 use quorlock_testkit::Backend;
 
-/// `s` safe, `k` the store was kept, `U` unsafe, `B` blocked, `#` counted, `-` not applicable; a letter for each recipe, in order.
-const CLAIMS: [(&str, &str); 15] = [
-    ("crash", "BsBs-------ss"),
+/// `s` safe, `k` the store was kept, `U` unsafe, `B` blocked, `R` no rest, `#` counted, `-` not applicable; a letter for each recipe, in order.
+const CLAIMS: [(&str, &str); 17] = [
+    ("crash", "BsBsss-----ss"),
     ("dead-holder", "BBsBsssssssss"),
     ("outlived", "UUUUUUUUUUUss"),
     ("stale-delete", "UUUUUUUUsssss"),
     ("two-cleaners", "----sU-------"),
     ("getset-overwrites", "----U--------"),
+    ("given-back", "----sU-------"),
     ("client-clocks", "----UU-------"),
     ("server-clock", "UUUUssUUUUUss"),
+    ("server-clocks", "-----------Uk"),
     ("failover", "----------U--"),
     ("restart", "UUUUUUUUUUUss"),
     ("late-write", "UUUUUUUUUUUUk"),
     ("by-hand", "UUUUUUUUUUUUk"),
     ("split-vote", "-----------ss"),
     ("herd", "#############"),
-    ("spinning", "--#-U#-#-#-##"),
+    ("spinning", "--#-R##--#-##"),
 ];
 
 /// Commands for one change of hands among eight, and of one waiter in a second, where the recipe alone decides them.
@@ -43,10 +45,7 @@ const COUNTS: [(&str, [Option<u64>; 11]); 2] = [
             Some(17),
         ],
     ),
-    (
-        "spinning",
-        [None, None, Some(1), None, None, Some(2000), None, Some(200), None, Some(10), None],
-    ),
+    ("spinning", [None, None, Some(1), None, None, Some(2000), Some(200), None, None, None, None]),
 ];
 
 fn letter(cell: &Cell) -> char {
@@ -55,6 +54,7 @@ fn letter(cell: &Cell) -> char {
         Verdict::StoreKept(_) => 'k',
         Verdict::Unsafe(_) => 'U',
         Verdict::Blocked(_) => 'B',
+        Verdict::NoRest(_) => 'R',
         Verdict::Counted(..) => '#',
         Verdict::NotApplicable(_) => '-',
         _ => '?',
@@ -96,10 +96,12 @@ async fn every_recipe_breaks_exactly_where_its_hazards_say() {
                 Verdict::Counted(count, _) => Some(count),
                 _ => None,
             });
-            assert_eq!(counted, count, "{hazard}, recipe {}", about.number);
+            if count.is_some() {
+                assert_eq!(counted, count, "{hazard}, recipe {}", about.number);
+            }
         }
     }
-    for cell in cells.iter().filter(|cell| cell.verdict.is_bad() && cell.hazard != "spinning") {
+    for cell in cells.iter().filter(|cell| cell.verdict.is_bad()) {
         assert!(cell.story.len() > 2, "{}, {}: every break has a story", cell.recipe, cell.hazard);
     }
 }
@@ -120,10 +122,18 @@ fn every_claim_is_about_a_hazard_and_every_recipe() {
 fn the_book_shows_this_matrix() {
     let book = include_str!("../../../docs/lab.md");
     for (hazard, letters) in CLAIMS {
-        let row = book.lines().find(|line| line.starts_with(&format!("| `{hazard}` |")));
+        let row = book.lines().rfind(|line| line.starts_with(&format!("| `{hazard}` |")));
         let row = row.unwrap_or_else(|| panic!("docs/lab.md has no row for {hazard}"));
         let shown: String = row.split('|').skip(2).take(RECIPES.len()).map(shown_as).collect();
         assert_eq!(shown, letters, "{hazard}");
+        let counts = COUNTS.iter().find(|(counted, _)| *counted == hazard);
+        let cells = row.split('|').skip(2).map(str::trim);
+        for (cell, count) in cells.zip(counts.into_iter().flat_map(|(_, counts)| *counts)) {
+            assert!(
+                count.is_none_or(|count| count.to_string() == cell),
+                "{hazard}: {cell}, not {count:?}"
+            );
+        }
     }
 }
 
@@ -133,6 +143,7 @@ fn shown_as(cell: &str) -> char {
         "store kept" => 'k',
         "**unsafe**" => 'U',
         "**blocked**" => 'B',
+        "**no rest**" => 'R',
         "" => '-',
         count if count.chars().all(|c| c.is_ascii_digit()) => '#',
         _ => '?',

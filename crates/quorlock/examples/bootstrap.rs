@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let redlock = Redlock::builder(nodes.split(',')).build()?;
     let bootstrapped = redlock.bootstrap().await;
     for (node, standing) in redlock.nodes() {
-        println!("{node}: {standing:?}");
+        println!("{node}: {standing}");
     }
     Ok(bootstrapped?)
 }

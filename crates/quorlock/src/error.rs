@@ -180,6 +180,11 @@ impl NodeError {
         Self { node: Arc::clone(node), failure }
     }
 
+    /// The same without the node.
+    pub(crate) fn failure(&self) -> &Failure {
+        &self.failure
+    }
+
     /// The node's name: `host:port/db`, or what [`Builder::node_names`](crate::Builder::node_names) calls it.
     pub fn node(&self) -> &str {
         &self.node

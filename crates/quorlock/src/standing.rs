@@ -1,5 +1,6 @@
 //! Whether a node may vote on new locks: a rule of its answer when it was joined. Asks nobody, reads no clock.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, NodeError, NodeErrorKind};
@@ -78,6 +79,18 @@ impl Fitness {
     }
 }
 
+/// In a few words, for logs and operators; the node's name is not among them.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("connecting"),
+            Self::Voting => f.write_str("voting"),
+            Self::Quarantined { ends_in } => write!(f, "in quarantine for another {ends_in:.1?}"),
+            Self::Down(error) | Self::Refused(error) => error.failure().fmt(f),
+        }
+    }
+}
+
 impl Standing {
     /// How long until it votes; `None` where no time will change it.
     fn votes_in(&self) -> Option<Duration> {
@@ -144,5 +157,26 @@ mod tests {
         let refused = Fitness::Refused(NodeErrorKind::Replica.into());
         assert_eq!(objection(&refused), Some(NodeErrorKind::Replica));
         assert_eq!(refused.look_again(now), Some(now + LOOK_AGAIN));
+    }
+
+    #[test]
+    fn a_standing_says_what_it_is_and_not_of_whom() {
+        let of = |kind: NodeErrorKind| NodeError::new(&"a:1/0".into(), kind.into());
+        let shown = [
+            Standing::Connecting,
+            Standing::Voting,
+            quarantined(Duration::from_millis(4_960)),
+            Standing::Down(of(NodeErrorKind::Down)),
+            Standing::Refused(of(NodeErrorKind::Replica)),
+        ];
+        let said = shown.map(|standing| standing.to_string());
+        let expected = [
+            "connecting",
+            "voting",
+            "in quarantine for another 5.0s",
+            "not connected",
+            "a replica, no node of its own",
+        ];
+        assert_eq!(said, expected);
     }
 }

@@ -4,7 +4,7 @@ use futures::future::LocalBoxFuture;
 
 use super::Hazard;
 use crate::error::Result;
-use crate::recipe::Servers;
+use crate::recipe::{About, Servers};
 use crate::stage::{KEY, LASTS, Needs, Stage};
 use crate::verdict::Verdict;
 
@@ -19,22 +19,16 @@ impl Hazard for ByHand {
         "an operator deletes the key; of five nodes, on a majority"
     }
 
-    fn needs(&self) -> Needs {
+    fn needs(&self, _about: &About) -> Needs {
         LASTS
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
             let (mut first, mut second) = (stage.client("A").await?, stage.client("B").await?);
-            first.acquire().await?;
-            let all = if stage.about.servers == Servers::Five { 3 } else { 1 };
-            if stage.about.servers == Servers::Five {
-                // Its slower nodes answer behind the majority.
-                for index in 0..all {
-                    let has = async || Ok(stage.ask::<u8>(index, &["EXISTS", KEY]).await? == 1);
-                    stage.until("the node has the key", has).await?;
-                }
-            }
+            stage.until_held(&mut first).await?;
+            let all = if stage.about.servers == Servers::Five { super::MAJORITY } else { 1 };
+            stage.until_spread(all).await?;
             for index in 0..all {
                 let _: i64 = stage.ask(index, &["DEL", KEY]).await?;
                 stage.story.note(format!("an operator: DEL {KEY} on {}", stage.node(index).name()));

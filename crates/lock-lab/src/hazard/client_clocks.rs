@@ -20,10 +20,10 @@ impl Hazard for ClientClocks {
     }
 
     fn excuse(&self, about: &About) -> Option<&'static str> {
-        (about.ends == Ends::Expiry).then_some("no client's time of day is compared with anything")
+        (about.ends == Ends::Expiry).then_some("no client's time of day decides who holds it")
     }
 
-    fn needs(&self) -> Needs {
+    fn needs(&self, _about: &About) -> Needs {
         LASTS
     }
 
@@ -33,7 +33,7 @@ impl Hazard for ClientClocks {
             let mut holder = stage.client("A").await?;
             let mut fast = stage.client_with("B", stage.ttl(), ahead).await?;
             stage.story.note(format!("B's clock is {} s ahead of A's", ahead.as_secs()));
-            holder.acquire().await?;
+            stage.until_held(&mut holder).await?;
             if !fast.acquire().await? {
                 return Ok(Verdict::Safe("B is denied".to_owned()));
             }

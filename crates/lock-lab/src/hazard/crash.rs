@@ -4,7 +4,7 @@ use futures::future::LocalBoxFuture;
 
 use super::{Hazard, wait_for_the_dead};
 use crate::error::Result;
-use crate::recipe::Servers;
+use crate::recipe::{Ends, Servers};
 use crate::stage::{KEY, Stage};
 use crate::verdict::Verdict;
 
@@ -25,13 +25,17 @@ impl Hazard for Crash {
                 leave_by_hand(stage).await?;
                 return wait_for_the_dead(stage).await;
             }
+            let last = match stage.about.ends {
+                Ends::Expiry => 2,
+                Ends::TimeStamp => leave_one_that_is_over(stage).await?,
+            };
             let mut commands = 0;
-            let second = move |_: &[&str]| {
+            let stop = move |_: &[&str]| {
                 commands += 1;
-                commands == 2
+                commands == last
             };
             let mut client = stage.client("A").await?;
-            if client.acquire_until(second).await?.is_some() {
+            if client.acquire_until(stop).await?.is_some() {
                 return Ok(Verdict::NotApplicable("it takes the lock with one command".to_owned()));
             }
             client.die();
@@ -40,10 +44,19 @@ impl Hazard for Crash {
     }
 }
 
+/// A free lock is one command there; what takes over from somebody who is late are more. Says which is the last of them.
+async fn leave_one_that_is_over(stage: &Stage) -> Result<usize> {
+    let mut late = stage.client("Z").await?;
+    stage.until_held(&mut late).await?;
+    late.die();
+    stage.outlast().await?;
+    Ok(if stage.about.name == "del-stale" { 4 } else { 3 })
+}
+
 /// Its commands go out together, and what arrived before it died is on some nodes: here on two of five.
 async fn leave_by_hand(stage: &Stage) -> Result<()> {
     let ttl = stage.ttl().as_millis().to_string();
-    for index in 0..2 {
+    for index in 0..super::MAJORITY - 1 {
         let _: String = stage.ask(index, &["SET", KEY, "A, who is dead", "PX", &ttl]).await?;
     }
     stage.story.note("A dies when two of five nodes have its key");

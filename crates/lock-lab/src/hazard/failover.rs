@@ -25,12 +25,12 @@ impl Hazard for Failover {
             Servers::One => Some("it has no replica: without its server there is no lock at all"),
             Servers::WithReplica => None,
             Servers::Five => {
-                Some("its nodes have no replicas; one that was a replica does not vote")
+                Some("its nodes have no replicas; `restart` has nodes that lost their data")
             }
         }
     }
 
-    fn needs(&self) -> Needs {
+    fn needs(&self, _about: &About) -> Needs {
         LASTS
     }
 
@@ -45,7 +45,7 @@ impl Hazard for Failover {
             stage.story.note(
                 "node-1, the replica, is promoted: who watches cannot reach node-0. A still can",
             );
-            first.acquire().await?;
+            stage.until_held(&mut first).await?;
             stage.node(0).crash().await?;
             stage.fail_over();
             stage.story.note("node-0 is gone; clients are sent to node-1");

@@ -1,7 +1,5 @@
 //! Who loses a race by `GETSET` has written its own time over the winner's.
 
-use std::time::Duration;
-
 use futures::future::LocalBoxFuture;
 
 use super::Hazard;
@@ -22,29 +20,22 @@ impl Hazard for GetsetOverwrites {
     }
 
     fn excuse(&self, about: &About) -> Option<&'static str> {
-        (about.name != "getset").then_some("nobody writes to a key that is not its own")
+        (about.name != "getset").then_some("it does not use GETSET")
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
-            let mut dead = stage.client("A").await?;
-            let mut loser = stage.client("B").await?;
-            let long = 10 * stage.ttl();
-            let mut winner = stage.client_with("C", long, Duration::ZERO).await?;
-            let mut next = stage.client("D").await?;
-            dead.acquire().await?;
+            let (mut dead, mut loser) = (stage.client("A").await?, stage.client("B").await?);
+            let (mut winner, mut next) = (stage.client("C").await?, stage.client("D").await?);
+            stage.until_held(&mut dead).await?;
             dead.die();
             stage.outlast().await?;
             loser.acquire_until(|words| words[0] == "GETSET").await?;
-            stage.story.note(format!(
-                "C asks for {} s, B for {} s",
-                long.as_secs(),
-                stage.ttl().as_secs()
-            ));
-            winner.acquire().await?;
+            // B is slow from there on, and what it will write is as old.
+            stage.pass(stage.ttl() * 3 / 4).await?;
+            stage.until_held(&mut winner).await?;
             loser.go_on().await?;
-            // B's time, by far not C's.
-            stage.outlast().await?;
+            stage.pass(stage.ttl() / 2).await?;
             if !next.acquire().await? {
                 return Ok(Verdict::Safe("C's time stands".to_owned()));
             }

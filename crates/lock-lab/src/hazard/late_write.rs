@@ -21,14 +21,17 @@ impl Hazard for LateWrite {
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
             let (mut first, mut second) = (stage.client("A").await?, stage.client("B").await?);
-            first.acquire().await?;
+            stage.until_held(&mut first).await?;
             first.stall();
             stage.outlast().await?;
             stage.until_held(&mut second).await?;
             second.write();
+            first.wake();
             // Behind its last look: whatever it would see now, it does not look.
             let accepted = first.write();
-            first.wake();
+            if !first.holds() {
+                stage.story.note("A's guard says that the lock is lost; nobody has asked it");
+            }
             Ok(match accepted {
                 true => Verdict::Unsafe(
                     "A's write comes after B's, from a lock that is over: no lock can prevent that"

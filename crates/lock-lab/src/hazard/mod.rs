@@ -6,6 +6,7 @@ mod crash;
 mod dead_holder;
 mod failover;
 mod getset_overwrites;
+mod given_back;
 mod herd;
 mod late_write;
 mod outlived;
@@ -23,8 +24,8 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 
 use crate::error::Result;
-use crate::recipe::About;
-use crate::stage::{Needs, ServerClock, Stage};
+use crate::recipe::{About, Ends, Servers};
+use crate::stage::{KEY, LASTS, Needs, ServerClock, Stage};
 use crate::verdict::Verdict;
 
 /// What can happen to a lock.
@@ -41,27 +42,32 @@ pub trait Hazard: Sync {
     }
 
     /// What its stage is.
-    fn needs(&self) -> Needs {
-        RUNS_OUT
+    fn needs(&self, about: &About) -> Needs {
+        if about.servers == Servers::Five { RUNS_OUT } else { LASTS }
     }
 
     /// Plays it.
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>>;
 }
 
-/// For what has to run out.
+/// For locks that have to run out in real time: those of five nodes.
 const RUNS_OUT: Needs = Needs { ttl: Duration::from_secs(2), server_clock: ServerClock::Runs };
 
+/// Of five.
+const MAJORITY: usize = 3;
+
 /// All of them, in the order of the matrix.
-pub static HAZARDS: [&dyn Hazard; 15] = [
+pub static HAZARDS: [&dyn Hazard; 17] = [
     &crash::Crash,
     &dead_holder::DeadHolder,
     &outlived::Outlived,
     &stale_delete::StaleDelete,
     &two_cleaners::TwoCleaners,
     &getset_overwrites::GetsetOverwrites,
+    &given_back::GivenBack,
     &client_clocks::ClientClocks,
-    &server_clock::StepOfTheServer,
+    &server_clock::StepOfOne,
+    &server_clock::StepOfMany,
     &failover::Failover,
     &restart::Restart,
     &late_write::LateWrite,
@@ -78,32 +84,33 @@ pub fn named(word: &str) -> Option<&'static dyn Hazard> {
 
 /// Has somebody poll for a lock whose holder is dead, and says whether it ever gets it.
 async fn wait_for_the_dead(stage: &Stage) -> Result<Verdict> {
-    use crate::recipe::{Ends, Servers};
-
     let mut next = stage.client("B").await?;
     if next.acquire().await? {
         return Ok(Verdict::Safe("B gets it at once".to_owned()));
     }
     if stage.about.servers != Servers::Five && stage.about.ends == Ends::Expiry {
-        let before = stage.ttl_left().await?;
-        stage.story.note(format!("PTTL {}: {before}", crate::stage::KEY));
-        if before == -1 {
+        if left(stage).await? == -1 {
             return Ok(Verdict::Blocked("the key has no end, and its owner is dead".to_owned()));
         }
-        let pause = Duration::from_millis(500);
-        stage.pass(pause).await;
-        if next.acquire().await? {
-            return Ok(Verdict::Safe("B gets it when it has expired".to_owned()));
-        }
-        let after = stage.ttl_left().await?;
-        stage.story.note(format!("PTTL {}: {after}", crate::stage::KEY));
-        // Half of the pause: no server is as late as that.
-        if after > before - i64::try_from(pause.as_millis() / 2).unwrap_or(i64::MAX) {
-            let why = "each try of B gives the dead one's key a new end: whoever asks more often than the TTL never gets it";
+        stage.pass(stage.ttl() / 2).await?;
+        let before = left(stage).await?;
+        next.acquire().await?;
+        if left(stage).await? > before {
+            let why = "each try of B gives the dead one's key a new end: as long as somebody asks more often than the TTL, nobody gets it";
             return Ok(Verdict::Blocked(why.to_owned()));
         }
     }
     stage.outlast().await?;
     stage.until_held(&mut next).await?;
     Ok(Verdict::Safe("B gets it when the time of the dead one is over".to_owned()))
+}
+
+/// What is left of the key's life, told.
+async fn left(stage: &Stage) -> Result<i64> {
+    let left = stage.ttl_left().await?;
+    // In tenths of a second, so that a story is the same each time.
+    let shown =
+        if left < 0 { left.to_string() } else { format!("{:.1} s", (left as f64) / 1000.0) };
+    stage.story.note(format!("PTTL {KEY}: {shown}"));
+    Ok(left)
 }

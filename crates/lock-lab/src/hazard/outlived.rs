@@ -21,7 +21,7 @@ impl Hazard for Outlived {
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
             let (mut first, mut second) = (stage.client("A").await?, stage.client("B").await?);
-            first.acquire().await?;
+            stage.until_held(&mut first).await?;
             stage.outlast().await?;
             if !second.acquire().await? {
                 return Ok(Verdict::Safe("A's lock is extended for as long as A works".to_owned()));

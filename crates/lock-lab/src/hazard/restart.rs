@@ -4,7 +4,7 @@ use futures::future::LocalBoxFuture;
 
 use super::Hazard;
 use crate::error::Result;
-use crate::recipe::Servers;
+use crate::recipe::{About, Servers};
 use crate::stage::{LASTS, Needs, Stage};
 use crate::verdict::Verdict;
 
@@ -19,22 +19,28 @@ impl Hazard for Restart {
         "the server restarts empty; of five, a majority does"
     }
 
-    fn needs(&self) -> Needs {
+    fn needs(&self, _about: &About) -> Needs {
         LASTS
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
             let mut first = stage.client("A").await?;
-            first.acquire().await?;
-            let all = if stage.about.servers == Servers::Five { 3 } else { 1 };
+            stage.until_held(&mut first).await?;
+            let all = if stage.about.servers == Servers::Five { super::MAJORITY } else { 1 };
+            // All before any is back: a node that is back alone gets A's key again.
             for node in &stage.nodes()[..all] {
-                node.bounce().await?;
-                stage.story.note(format!("{} restarts, empty", node.name()));
+                node.crash().await?;
+                stage.story.note(format!("{} crashes", node.name()));
+            }
+            for node in &stage.nodes()[..all] {
+                node.restart().await?;
+                stage.story.note(format!("{} is back, empty", node.name()));
             }
             let mut second = stage.client("B").await?;
             if !second.acquire().await? {
-                let why = "nodes that may have forgotten do not vote until every lock that they may have forgotten is over";
+                let why = "nodes that may have forgotten do not vote until every lock that they may have forgotten is over; A hears at its next \
+                           extend that a majority has forgotten its own";
                 return Ok(Verdict::Safe(why.to_owned()));
             }
             Ok(stage.clash(&first, &second))

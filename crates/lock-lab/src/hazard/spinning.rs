@@ -20,21 +20,21 @@ impl Hazard for Spinning {
     }
 
     fn title(&self) -> &'static str {
-        "one waits: commands a second, to each server"
+        "one waits: commands a second to each server, at most"
     }
 
     fn excuse(&self, about: &About) -> Option<&'static str> {
         (about.waits == Waits::NoLoop).then_some("its seed has no loop")
     }
 
-    fn needs(&self) -> Needs {
+    fn needs(&self, _about: &About) -> Needs {
         LASTS
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {
         Box::pin(async move {
             let (mut holder, mut waiter) = (stage.client("A").await?, stage.client("B").await?);
-            holder.acquire().await?;
+            stage.until_held(&mut holder).await?;
             waiter.acquire().await?;
             let per_try = waiter.seat().sent();
             match stage.about.waits {
@@ -43,7 +43,7 @@ impl Hazard for Spinning {
                     let why = format!(
                         "it does not rest at all: {per_try} commands a try, as many tries as the wire takes"
                     );
-                    Ok(Verdict::Unsafe(why))
+                    Ok(Verdict::NoRest(why))
                 }
                 Waits::Sleeps(rest) => {
                     let tries =
@@ -53,13 +53,14 @@ impl Hazard for Spinning {
                     Ok(Verdict::Counted(per_try * tries, why))
                 }
                 Waits::ByItself => {
-                    let before = commands(stage, []).await?;
+                    let before = commands(stage, [&waiter]).await?;
                     waiter.wait(SECOND).await?;
-                    let all = commands(stage, []).await? - before;
+                    let all = commands(stage, [&waiter]).await? - before;
                     let each = all / u64::try_from(stage.nodes().len()).unwrap_or(u64::MAX);
                     Ok(Verdict::Counted(
                         each,
-                        "counted at the nodes, with what A's keeper sends".to_owned(),
+                        "counted over a second, at five nodes with what A's keeper sends"
+                            .to_owned(),
                     ))
                 }
             }

@@ -22,7 +22,7 @@ impl Hazard for StaleDelete {
         Box::pin(async move {
             let mut first = stage.client("A").await?;
             let (mut second, mut third) = (stage.client("B").await?, stage.client("C").await?);
-            first.acquire().await?;
+            stage.until_held(&mut first).await?;
             first.release_until_delete().await?;
             stage.outlast().await?;
             stage.until_held(&mut second).await?;

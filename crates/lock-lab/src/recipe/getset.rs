@@ -1,4 +1,5 @@
-//! Recipe 5: `SETNX` with a time stamp, `GET` and `GETSET` where it is over. Seeds 000, 002 (`Lock`), 003 (second wrong way).
+//! Recipe 5: `SETNX` with a time stamp, `GET` and `GETSET` where it is over. Seed 000. In 002 (`Lock`) and 003 (second wrong way) the
+//! comparisons differ a little, and the release of 002 is a bare `DEL`.
 
 use futures::future::BoxFuture;
 
@@ -10,7 +11,7 @@ pub(super) const ABOUT: About = About {
     number: 5,
     name: "getset",
     title: "SETNX with a time stamp, GET and GETSET when it is over; released by DEL while in time",
-    seed: "000, 002 (Lock), 003 (second wrong way)",
+    seed: "000; much the same: 002 (Lock), 003 (second wrong way)",
     servers: Servers::One,
     ends: Ends::TimeStamp,
     // The short form at the end of seed 000: `continue`, and nothing else.
@@ -32,7 +33,7 @@ impl Recipe for GetSet {
             if self.seat.ask::<i64>(&["SETNX", key, &stamp]).await? == 1 {
                 return Ok(Answer::Held);
             }
-            // As in the seeds, where nothing is 0 is over.
+            // As in the seed, where nothing is less than any time.
             let found: Option<u64> = self.seat.ask(&["GET", key]).await?;
             if found.unwrap_or(0) >= self.seat.now() {
                 return Ok(false.into());

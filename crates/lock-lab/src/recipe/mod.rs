@@ -57,6 +57,8 @@ pub enum Answer {
     Held,
     /// Somebody else does, or it may not; with the reason where there is more to say.
     Denied(String),
+    /// Servers did not answer in time, or not enough of them: neither a yes nor a no.
+    Failed(String),
     /// It has given it back.
     Released,
 }

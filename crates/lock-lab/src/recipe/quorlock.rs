@@ -140,7 +140,7 @@ async fn obey(
         match (order, &redlock) {
             (Order::Stall(stall), _) => drop(stall.recv()),
             (Order::Try(answer) | Order::Wait(_, answer), Err(error)) => {
-                drop(answer.send(Ok(Answer::Denied(error.to_string()))));
+                drop(answer.send(Ok(Answer::Failed(error.to_string()))));
             }
             (Order::Try(answer), Ok(redlock)) => {
                 drop(answer.send(answered(attempt(redlock, &seat, token).await, keep)));
@@ -181,7 +181,7 @@ async fn wait(
     }))
 }
 
-/// What cannot be had now is a denial, with what the library says of it.
+/// Nodes that may have forgotten are a denial, with what the library says of them; whatever else is wrong is none.
 fn answered(
     got: std::result::Result<Option<Held>, Error>,
     keep: impl FnOnce(Option<Held>),
@@ -192,7 +192,9 @@ fn answered(
             keep(held);
             Answer::Held
         }
-        Err(error) => Answer::Denied(error.to_string()),
+        Err(Error::Held { .. }) => Answer::Denied(String::new()),
+        Err(error @ Error::Quarantined { .. }) => Answer::Denied(error.to_string()),
+        Err(error) => Answer::Failed(error.to_string()),
     })
 }
 

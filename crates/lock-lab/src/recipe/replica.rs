@@ -6,7 +6,7 @@ pub(super) const ABOUT: About = About {
     number: 11,
     name: "replica",
     title: "recipe 9 on a primary with a replica",
-    seed: "003, on what is sold as highly available",
+    seed: "none: what hosted servers are",
     servers: Servers::WithReplica,
     ends: Ends::Expiry,
     waits: Waits::NoLoop,

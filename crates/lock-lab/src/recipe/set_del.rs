@@ -1,4 +1,7 @@
-//! Recipe 7: `SET NX EX`, released by plain `DEL`. Seeds 003 (first wrong release) and 004, section 3.
+//! Recipe 7: `SET NX EX`, released by plain `DEL`. Seeds 003 (first wrong release) and 004, sections 3 and 5; the last one has a `GET`
+//! before the work, which says nothing about the time of the `DEL` behind it.
+
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
@@ -10,10 +13,10 @@ pub(super) const ABOUT: About = About {
     number: 7,
     name: "set-del",
     title: "SET NX EX; released by DEL",
-    seed: "003 (first wrong release), 004, section 3",
+    seed: "003 (first wrong release), 004, sections 3 and 5",
     servers: Servers::One,
     ends: Ends::Expiry,
-    waits: Waits::NoLoop,
+    waits: Waits::Sleeps(Duration::from_millis(5)),
     client: |seat| Box::new(SetDel(seat)),
 };
 

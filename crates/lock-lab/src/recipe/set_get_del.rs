@@ -1,6 +1,4 @@
-//! Recipe 8: `SET NX EX`, released by `GET`, a comparison, and `DEL`. Seeds 003 (second wrong release) and 004, section 5.
-
-use std::time::Duration;
+//! Recipe 8: `SET NX EX`, released by `GET`, a comparison, and `DEL`. Seed 003 (second wrong release).
 
 use futures::future::BoxFuture;
 
@@ -12,10 +10,10 @@ pub(super) const ABOUT: About = About {
     number: 8,
     name: "set-get-del",
     title: "SET NX EX; released by GET and DEL",
-    seed: "003 (second wrong release), 004, section 5",
+    seed: "003 (second wrong release)",
     servers: Servers::One,
     ends: Ends::Expiry,
-    waits: Waits::Sleeps(Duration::from_millis(5)),
+    waits: Waits::NoLoop,
     client: |seat| Box::new(SetGetDel(seat)),
 };
 

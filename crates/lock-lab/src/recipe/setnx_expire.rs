@@ -1,4 +1,5 @@
-//! Recipe 3: `SETNX`, then `EXPIRE` for who won. Seeds 001 (the class at its end) and 003 (first wrong way).
+//! Recipe 3: `SETNX`, then `EXPIRE` for who won. Seeds 001 (its last listing) and 003 (first wrong way). In 004
+//! the loser sends `EXPIRE` as well, as in recipe 1.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ pub(super) const ABOUT: About = About {
     number: 3,
     name: "setnx-expire",
     title: "SETNX, then EXPIRE; released by TTL and DEL",
-    seed: "001 (PHP class), 003 (first wrong way)",
+    seed: "001 (last listing), 003 (first wrong way)",
     servers: Servers::One,
     ends: Ends::Expiry,
     waits: Waits::Sleeps(Duration::from_secs(1)),
@@ -36,7 +37,7 @@ impl Recipe for SetnxExpire {
 
     fn release(&mut self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
-            // As in the seed: -2 and -1 are as true as any number, so this check passes always but for the last second.
+            // As in the seed: -2 and -1 are as true as any number, so this check passes always but for the last half second.
             if self.0.ask::<i64>(&["TTL", self.0.key()]).await? != 0 {
                 let _: i64 = self.0.ask(&["DEL", self.0.key()]).await?;
             }

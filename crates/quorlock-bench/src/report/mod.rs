@@ -1,0 +1,61 @@
+//! What was measured, and what is said of it: in a table, as JSON, as a page. Nothing is measured here.
+
+mod figure;
+mod html;
+mod machine;
+mod plot;
+mod summary;
+mod table;
+
+use serde::Serialize;
+use serde_json::json;
+
+use self::machine::Machine;
+use self::summary::Summary;
+use crate::Outcome;
+use crate::contender::Name;
+use crate::host::Played;
+use crate::load::Figures;
+use crate::options::Options;
+use crate::workload::Case;
+
+/// One contender's turn in one case.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Record {
+    workload: &'static str,
+    case: String,
+    contender: Name,
+    round: usize,
+    figures: Option<Figures>,
+    failed: Option<String>,
+}
+
+impl Record {
+    pub(crate) fn new(case: &Case, contender: Name, round: usize, outcome: Played) -> Self {
+        let (figures, failed) = match outcome {
+            Ok((figures, noted)) => (Some(figures), noted),
+            Err(why) => (None, Some(why)),
+        };
+        Self { workload: case.workload, case: case.name.clone(), contender, round, figures, failed }
+    }
+}
+
+/// Prints the table, and writes what files are wanted.
+pub(crate) fn write(options: &Options, cases: &[Case], records: &[Record]) -> Outcome {
+    let machine = Machine::look(options);
+    let rows = summary::of(cases, records);
+    print!("{}", table::table(&machine, &rows));
+    if let Some(file) = &options.json {
+        let all = json!({ "machine": machine, "summary": rows, "records": records });
+        std::fs::write(file, serde_json::to_string_pretty(&all)?)?;
+    }
+    if let Some(file) = &options.html {
+        std::fs::write(file, html::page(&machine, &rows))?;
+    }
+    Ok(())
+}
+
+/// The cases of all rows, in order, each with its rows.
+fn by_case(rows: &[Summary]) -> impl Iterator<Item = &[Summary]> {
+    rows.chunk_by(|one, other| (one.workload, &one.case) == (other.workload, &other.case))
+}
