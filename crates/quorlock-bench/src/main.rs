@@ -91,7 +91,7 @@ async fn measure(cases: &[Case], rounds: usize) -> Vec<Record> {
     for round in 0..rounds {
         for case in cases {
             for contender in turn(&case.contenders, round) {
-                bar.set_message(format!("{} / {} / {contender}", case.workload, case.name));
+                bar.set_message(format!("{}/{}/{contender}", case.workload, case.name));
                 let outcome = host::play(case, contender).await;
                 if let Err(why) | Ok((_, Some(why))) = &outcome {
                     bar.suspend(|| eprintln!("{}/{}/{contender}: {why}", case.workload, case.name));

@@ -103,6 +103,11 @@ impl Case {
     }
 }
 
+/// `1 task`, `2 tasks`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// One task that takes and gives back one resource.
 const ONE: Load = Load::Cycles { tasks: 1, resources: 1 };
 
