@@ -101,8 +101,26 @@ fn no_link_of_the_documents_is_dead_and_no_page_is_left_out_of_the_book() {
     assert_none(book::left_out(&pages));
 }
 
+#[test]
+fn every_test_that_the_documents_name_is_there() {
+    let sources = all_sources();
+    let is_there =
+        |name: &str| sources.iter().any(|source| source.text.contains(&format!("fn {name}")));
+    let pages = book::pages();
+    let named: Vec<_> = pages.iter().flat_map(|page| book::tests_named(&page.text)).collect();
+    assert!(named.len() > 60, "the names were found: {}", named.len());
+    assert_none(named.into_iter().filter(|name| !is_there(name)).map(str::to_owned));
+}
+
 mod rejects {
     use super::*;
+
+    #[test]
+    fn a_name_of_a_test_is_told_from_other_code() {
+        let text = "`a_lost_round_is_given_back` `quorlock_clock_anomalies` `Redlock::try_lock`\n";
+        let named: Vec<_> = book::tests_named(text).collect();
+        assert_eq!(named, ["a_lost_round_is_given_back"]);
+    }
 
     #[test]
     fn links_that_lead_nowhere_and_pages_that_nobody_finds() {

@@ -110,3 +110,14 @@ pub(super) fn left_out(pages: &[Page]) -> Vec<String> {
         of_book.filter(|page| page.path != "docs/SUMMARY.md" && !listed.contains(&page.path));
     missing.map(|page| format!("{} is not in the summary", page.path)).collect()
 }
+
+/// Words in a text that are names of tests: long, in one piece, and not of metrics.
+pub(super) fn tests_named(text: &str) -> impl Iterator<Item = &str> {
+    let is_name = |word: &&str| {
+        word.len() >= 20
+            && !word.starts_with("quorlock_")
+            && word.matches('_').count() >= 3
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    prose(text).flat_map(|line| line.split('`')).filter(is_name)
+}
