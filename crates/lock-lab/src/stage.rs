@@ -101,9 +101,15 @@ impl Stage {
     }
 
     async fn bootstrap(&self) -> Result<()> {
-        let redlock =
-            Redlock::builder(self.cluster.urls()).ttl(self.ttl).max_ttl(self.ttl).build()?;
-        redlock.bootstrap().await?;
+        let urls = self.cluster.urls();
+        let redlock = Redlock::builder(urls).ttl(self.ttl).max_ttl(self.ttl).build()?;
+        // Tried again: on a busy machine five nodes may take longer than a round.
+        let done = async || match redlock.bootstrap().await {
+            Ok(()) => Ok(true),
+            Err(quorlock::Error::NotNew { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        };
+        self.until("new nodes vote", done).await?;
         Ok(redlock.close(PATIENCE).await?)
     }
 

@@ -79,7 +79,7 @@ fn backend(cells: &[Cell]) -> Backend {
     crash.and_then(|cell| cell.backend).expect("it was played")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_recipe_breaks_exactly_where_its_hazards_say() {
     let cells = matrix::play_all().await.expect("the stages hold");
     println!("{}", matrix::table(&cells));
