@@ -8,7 +8,9 @@ use quorlock::{Error, Redlock, Resources};
 use quorlock_testkit::{Backend, Cluster, Node};
 use redis::aio::MultiplexedConnection;
 
-use crate::support::{BOUND, MINUTE, TTL, connected, eventually, holders, node_name, patient};
+use crate::support::{
+    BOUND, MINUTE, TTL, all_vote, connected, eventually, holders, node_name, patient,
+};
 
 /// A cluster of real servers, or a word why there is none.
 async fn real(cluster: Cluster) -> Option<Cluster> {
@@ -74,6 +76,7 @@ async fn assert_told_and_used_again(
         heal(node).await;
     }
     let [says, _] = says;
+    all_vote(redlock, cluster.len()).await;
     let guard = redlock.lock("again").await.expect(says);
     eventually("all have it", async || holders(cluster, "again").await == "11111").await;
     guard.release().await.expect(says);

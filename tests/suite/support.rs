@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use quorlock::{Builder, Event, Observer, Redlock};
+use quorlock::{Builder, Event, Observer, Redlock, Standing};
 use quorlock_testkit::embedded::{EmbeddedNode, PipeNet};
 use quorlock_testkit::{Cluster, ClusterBuilder, Tls};
 
@@ -13,6 +13,9 @@ pub(crate) const MAX_TTL: Duration = Duration::from_secs(3600);
 pub(crate) const TTL: Duration = Duration::from_secs(2);
 /// The bound of everything that a test waits for.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
+
+/// Longer than a third of [`MINUTE`]: then a keeper brings its lock to nodes that had no vote when it was taken.
+const EVENTUALLY: Duration = Duration::from_secs(30);
 
 /// `size` nodes of the kind that was chosen, straight; clients have the least rights there.
 pub(crate) async fn cluster(size: usize) -> Cluster {
@@ -110,7 +113,7 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(BOUND, poll).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(EVENTUALLY, poll).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// Remembers every event.
@@ -140,7 +143,16 @@ pub(crate) async fn connected(builder: Builder, nodes: usize) -> (Redlock, Event
     drop(redlock.lock("warm-up").await.expect("a quorum is well"));
     let connections = || events.count(|event| matches!(event, Event::NodeConnected { .. }));
     eventually("every node is connected", async || connections() >= nodes).await;
+    all_vote(&redlock, nodes).await;
     (redlock, events)
+}
+
+/// Waits until so many nodes vote: one that was just connected, or was not well, is looked at first, and is not asked for a lock until then.
+pub(crate) async fn all_vote(redlock: &Redlock, nodes: usize) {
+    let voting = || {
+        redlock.nodes().iter().filter(|(_, standing)| matches!(standing, Standing::Voting)).count()
+    };
+    eventually("every node votes", async || voting() >= nodes).await;
 }
 
 /// A TTL that no test outlives.
