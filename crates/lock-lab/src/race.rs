@@ -2,7 +2,6 @@
 //! must be forced lives in `hazard`.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -85,7 +84,7 @@ impl Race {
         stage.story.stop();
         stage.run_clock();
         let before = commands(&stage, &clients).await?;
-        let (oracle, begun) = (Arc::new(Oracle::default()), Instant::now());
+        let (oracle, begun) = (Oracle::default(), Instant::now());
         let end = begun + self.length;
         try_join_all(
             clients.iter_mut().map(|client| self.hammer(client, about.waits, &oracle, end)),

@@ -137,6 +137,21 @@ fn the_book_shows_this_matrix() {
     }
 }
 
+#[test]
+fn the_book_names_these_recipes_and_hazards() {
+    let book = include_str!("../../../docs/lab.md").replace('`', "");
+    for about in &RECIPES {
+        let row = book.lines().find(|line| line.starts_with(&format!("| {} |", about.number)));
+        let row = row.unwrap_or_else(|| panic!("docs/lab.md has no recipe {}", about.number));
+        assert!(row.contains(about.title) && row.contains(about.seed), "{row}");
+    }
+    // The two that count stand in one row.
+    for hazard in HAZARDS.iter().filter(|hazard| !["herd", "spinning"].contains(&hazard.name())) {
+        let row = format!("| {} | {} |", hazard.name(), hazard.title());
+        assert!(book.contains(&row), "docs/lab.md has no row `{row}`");
+    }
+}
+
 fn shown_as(cell: &str) -> char {
     match cell.trim() {
         "safe" => 's',

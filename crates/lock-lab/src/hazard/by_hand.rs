@@ -4,8 +4,8 @@ use futures::future::LocalBoxFuture;
 
 use super::Hazard;
 use crate::error::Result;
-use crate::recipe::{About, Servers};
-use crate::stage::{KEY, LASTS, Needs, Stage};
+use crate::recipe::Servers;
+use crate::stage::{KEY, Stage};
 use crate::verdict::Verdict;
 
 pub(super) struct ByHand;
@@ -17,10 +17,6 @@ impl Hazard for ByHand {
 
     fn title(&self) -> &'static str {
         "an operator deletes the key; of five nodes, on a majority"
-    }
-
-    fn needs(&self, _about: &About) -> Needs {
-        LASTS
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {

@@ -5,7 +5,7 @@ use futures::future::LocalBoxFuture;
 use super::Hazard;
 use crate::error::Result;
 use crate::recipe::{About, Ends};
-use crate::stage::{LASTS, Needs, Stage};
+use crate::stage::Stage;
 use crate::verdict::Verdict;
 
 pub(super) struct ClientClocks;
@@ -21,10 +21,6 @@ impl Hazard for ClientClocks {
 
     fn excuse(&self, about: &About) -> Option<&'static str> {
         (about.ends == Ends::Expiry).then_some("no client's time of day decides who holds it")
-    }
-
-    fn needs(&self, _about: &About) -> Needs {
-        LASTS
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {

@@ -2,10 +2,10 @@
 
 use futures::future::LocalBoxFuture;
 
-use super::{Hazard, wait_for_the_dead};
+use super::{Hazard, runs_out, wait_for_the_dead};
 use crate::error::Result;
-use crate::recipe::{Ends, Servers};
-use crate::stage::{KEY, Stage};
+use crate::recipe::{About, Ends, Servers};
+use crate::stage::{KEY, Needs, Stage};
 use crate::verdict::Verdict;
 
 pub(super) struct Crash;
@@ -17,6 +17,10 @@ impl Hazard for Crash {
 
     fn title(&self) -> &'static str {
         "a client dies between two commands of its acquire"
+    }
+
+    fn needs(&self, about: &About) -> Needs {
+        runs_out(about)
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {

@@ -2,9 +2,10 @@
 
 use futures::future::LocalBoxFuture;
 
-use super::{Hazard, wait_for_the_dead};
+use super::{Hazard, runs_out, wait_for_the_dead};
 use crate::error::{Error, Result};
-use crate::stage::Stage;
+use crate::recipe::About;
+use crate::stage::{Needs, Stage};
 use crate::verdict::Verdict;
 
 pub(super) struct DeadHolder;
@@ -16,6 +17,10 @@ impl Hazard for DeadHolder {
 
     fn title(&self) -> &'static str {
         "the holder dies, and others go on asking"
+    }
+
+    fn needs(&self, about: &About) -> Needs {
+        runs_out(about)
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {

@@ -6,7 +6,7 @@ use quorlock_testkit::Backend;
 use super::Hazard;
 use crate::error::Result;
 use crate::recipe::{About, Servers};
-use crate::stage::{LASTS, Needs, Stage};
+use crate::stage::Stage;
 use crate::verdict::Verdict;
 
 pub(super) struct Failover;
@@ -28,10 +28,6 @@ impl Hazard for Failover {
                 Some("its nodes have no replicas; `restart` has nodes that lost their data")
             }
         }
-    }
-
-    fn needs(&self, _about: &About) -> Needs {
-        LASTS
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {

@@ -6,8 +6,8 @@ use quorlock_testkit::Node;
 use super::Hazard;
 use crate::actor::Actor;
 use crate::error::{Error, Result};
-use crate::recipe::{About, Servers};
-use crate::stage::{LASTS, Needs, Stage};
+use crate::recipe::Servers;
+use crate::stage::Stage;
 use crate::verdict::Verdict;
 
 const WAITERS: usize = 8;
@@ -23,10 +23,6 @@ impl Hazard for Herd {
 
     fn title(&self) -> &'static str {
         "eight wait for one lock: commands until the next one has it, each trying once before and once after"
-    }
-
-    fn needs(&self, _about: &About) -> Needs {
-        LASTS
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {

@@ -42,8 +42,8 @@ pub trait Hazard: Sync {
     }
 
     /// What its stage is.
-    fn needs(&self, about: &About) -> Needs {
-        if about.servers == Servers::Five { RUNS_OUT } else { LASTS }
+    fn needs(&self, _about: &About) -> Needs {
+        LASTS
     }
 
     /// Plays it.
@@ -52,6 +52,11 @@ pub trait Hazard: Sync {
 
 /// For locks that have to run out in real time: those of five nodes.
 const RUNS_OUT: Needs = Needs { ttl: Duration::from_secs(2), server_clock: ServerClock::Runs };
+
+/// For hazards in which a lock has to run out: of one server the time is set.
+fn runs_out(about: &About) -> Needs {
+    if about.servers == Servers::Five { RUNS_OUT } else { LASTS }
+}
 
 /// Of five.
 const MAJORITY: usize = 3;

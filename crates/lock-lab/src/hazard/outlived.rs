@@ -2,9 +2,10 @@
 
 use futures::future::LocalBoxFuture;
 
-use super::Hazard;
+use super::{Hazard, runs_out};
 use crate::error::Result;
-use crate::stage::Stage;
+use crate::recipe::About;
+use crate::stage::{Needs, Stage};
 use crate::verdict::Verdict;
 
 pub(super) struct Outlived;
@@ -16,6 +17,10 @@ impl Hazard for Outlived {
 
     fn title(&self) -> &'static str {
         "the holder works for longer than the TTL"
+    }
+
+    fn needs(&self, about: &About) -> Needs {
+        runs_out(about)
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {

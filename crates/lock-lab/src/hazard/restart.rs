@@ -4,8 +4,8 @@ use futures::future::LocalBoxFuture;
 
 use super::Hazard;
 use crate::error::Result;
-use crate::recipe::{About, Servers};
-use crate::stage::{LASTS, Needs, Stage};
+use crate::recipe::Servers;
+use crate::stage::Stage;
 use crate::verdict::Verdict;
 
 pub(super) struct Restart;
@@ -17,10 +17,6 @@ impl Hazard for Restart {
 
     fn title(&self) -> &'static str {
         "the server restarts empty; of five, a majority does"
-    }
-
-    fn needs(&self, _about: &About) -> Needs {
-        LASTS
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {

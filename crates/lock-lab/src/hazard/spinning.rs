@@ -7,7 +7,7 @@ use futures::future::LocalBoxFuture;
 use super::{Hazard, herd::commands};
 use crate::error::Result;
 use crate::recipe::{About, Waits};
-use crate::stage::{LASTS, Needs, Stage};
+use crate::stage::Stage;
 use crate::verdict::Verdict;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,10 +25,6 @@ impl Hazard for Spinning {
 
     fn excuse(&self, about: &About) -> Option<&'static str> {
         (about.waits == Waits::NoLoop).then_some("its seed has no loop")
-    }
-
-    fn needs(&self, _about: &About) -> Needs {
-        LASTS
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {

@@ -5,7 +5,7 @@ use futures::future::LocalBoxFuture;
 use super::{Hazard, herd::counted};
 use crate::error::Result;
 use crate::recipe::{About, Servers};
-use crate::stage::{KEY, LASTS, Needs, Stage};
+use crate::stage::{KEY, Stage};
 use crate::verdict::Verdict;
 
 /// Who has which node.
@@ -24,10 +24,6 @@ impl Hazard for SplitVote {
 
     fn excuse(&self, about: &About) -> Option<&'static str> {
         (about.servers != Servers::Five).then_some("one server has one vote")
-    }
-
-    fn needs(&self, _about: &About) -> Needs {
-        LASTS
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, Result<Verdict>> {
