@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use quorlock::{Redlock, Standing};
+use quorlock::{Event, Redlock, Standing};
 use quorlock_testkit::Cluster;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::support::{cluster_in_plain, eventually, holders, on};
+use crate::support::{Events, cluster_in_plain, eventually, holders, on};
 
 const NODES: usize = 5;
 const TTL: Duration = Duration::from_secs(2);
@@ -83,23 +83,35 @@ async fn all_nodes_are_replaced_one_after_the_other_under_load_and_one_guard_is_
             node.client_url().replace(&node.addr().to_string(), &name.address.to_string())
         })
         .collect();
-    let handle = || on(urls.clone()).prefix("replaced/").ttl(TTL).max_ttl(TTL).build().unwrap();
-    let redlock = handle();
+    let handle = |events: &Events| {
+        let builder = on(urls.clone()).prefix("replaced/").ttl(TTL).max_ttl(TTL);
+        builder.observer(events.clone()).build().unwrap()
+    };
+    let (events, theirs) = (Events::default(), Events::default());
+    let redlock = handle(&events);
     redlock.bootstrap().await.unwrap();
     let guard = redlock.lock("held").await.unwrap();
     let (inside, goes_on) = (Arc::<AtomicUsize>::default(), Arc::new(AtomicBool::new(true)));
     let mut rivals = JoinSet::new();
     for _ in 0..2 {
-        rivals.spawn(load(handle(), Arc::clone(&inside), Arc::clone(&goes_on)));
+        rivals.spawn(load(handle(&theirs), Arc::clone(&inside), Arc::clone(&goes_on)));
     }
     for (index, name) in names.iter().enumerate() {
+        let (node, _) = &redlock.nodes()[index];
+        let of_it = |event: &Event| matches!(event, Event::NodeConnected { node: of, .. } if **of == **node);
+        let before = events.count(of_it);
         old.node(index).crash().await.unwrap();
         name.leads_to(new.node(index).addr());
+        eventually("the new one is connected", async || events.count(of_it) > before).await;
         let standing = || redlock.nodes()[index].1.clone();
-        let seen = async || matches!(standing(), Standing::Quarantined { .. });
-        eventually("the new one is not trusted", seen).await;
         eventually("it votes", async || matches!(standing(), Standing::Voting)).await;
     }
+    // Whoever comes to a new one first is told so; who comes late finds it voting.
+    let is_quarantined = |event: &Event| matches!(event, Event::NodeQuarantined { .. });
+    assert!(
+        events.count(is_quarantined) + theirs.count(is_quarantined) >= NODES,
+        "each is not trusted at first"
+    );
     goes_on.store(false, Ordering::SeqCst);
     let taken: usize = rivals.join_all().await.into_iter().sum();
     assert!(taken > NODES, "{taken}: it went on all the while");

@@ -23,7 +23,10 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
     for entry in std::fs::read_dir(folder).expect("the folder can be read") {
         let path = entry.expect("the folder can be read").path();
         if path.is_dir() {
-            collect(root, &path, found);
+            // What cargo has built is not ours.
+            if !path.ends_with("target") {
+                collect(root, &path, found);
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).expect("the file can be read");
             let path = path.strip_prefix(root).expect("it is inside").display().to_string();
