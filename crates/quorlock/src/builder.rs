@@ -18,6 +18,7 @@ use crate::fan_out::Nodes;
 use crate::invalid::InvalidInput;
 use crate::membership::{Durability, Eviction};
 use crate::node::Node;
+use crate::one_task::OneTask;
 #[cfg(feature = "tls")]
 use crate::redis_node::Certificates;
 use crate::redis_node::{
@@ -271,6 +272,7 @@ impl Builder {
             None => settings.assertion(names.iter().cloned())?,
         };
         let servers = Arc::new(Servers::default());
+        let services = Arc::new(OneTask::new(Arc::clone(&spawner)));
         let connected = |(index, (address, name)): (usize, (Address, String))| -> Box<dyn Node> {
             let joining = assertion.clone().map(|assertion| Joining {
                 assertion,
@@ -288,6 +290,7 @@ impl Builder {
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
                 spawner: Arc::clone(&spawner),
+                services: Arc::clone(&services),
                 audience: audience.clone(),
             }))
         };

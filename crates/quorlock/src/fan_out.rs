@@ -1,18 +1,16 @@
 //! Asks all nodes at once and hands over the replies as they come. What is asked, and when it is enough, is decided above.
 
+use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
 use crate::clock::{Clock, Spawner};
 use crate::event::Audience;
-use crate::node::{Node, NodeSet, Question, Reply};
+use crate::node::{Inbox, Node, NodeSet, Question, Reply, ReplyTo, Wake};
 use crate::quorum::{Verdict, quorum};
 
 /// All configured nodes, and what every round needs beside them.
@@ -38,16 +36,15 @@ impl Nodes {
     }
 
     /// Puts the question onto the queue of each of `which` before it returns.
-    pub(crate) fn ask(self: &Arc<Self>, which: NodeSet, question: Question) -> FanOut {
+    pub(crate) fn ask(self: &Arc<Self>, which: NodeSet, question: Question, wake: Wake) -> FanOut {
         let question = Arc::new(question);
-        let pending = self
-            .list
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| which.contains(*index))
-            .map(|(index, node)| Answer { index, reply: node.ask(Arc::clone(&question)) })
-            .collect();
-        FanOut { nodes: Arc::clone(self), pending }
+        let inbox = Arc::new(Inbox::new(which.len(), wake));
+        for (index, node) in self.list.iter().enumerate() {
+            if which.contains(index) {
+                node.ask(Arc::clone(&question), ReplyTo::inbox(&inbox, index));
+            }
+        }
+        FanOut { nodes: Arc::clone(self), inbox }
     }
 
     /// Waits until so many nodes are connected, or every first attempt to connect has ended.
@@ -71,18 +68,23 @@ impl Nodes {
 
 /// One question to many nodes, under way.
 ///
-/// Every reply is waited for, if not by the caller, then in the background: dropping it leaves no command half sent.
+/// It goes on when this is dropped: nodes deliver what was asked, whether or not anybody waits for their replies.
 #[derive(Debug)]
 pub(crate) struct FanOut {
     nodes: Arc<Nodes>,
-    pending: FuturesUnordered<Answer>,
+    inbox: Arc<Inbox>,
 }
 
 impl FanOut {
     /// Asks one node more: its reply comes among the others.
     pub(crate) fn also(&mut self, index: usize, question: Question) {
-        let reply = self.nodes.list[index].ask(Arc::new(question));
-        self.pending.push(Answer { index, reply });
+        self.inbox.expect_another();
+        self.nodes.list[index].ask(Arc::new(question), ReplyTo::inbox(&self.inbox, index));
+    }
+
+    /// Whether every reply has come and been taken.
+    pub(crate) fn is_done(&self) -> bool {
+        self.inbox.is_done()
     }
 
     /// The clock of the nodes that it asks.
@@ -92,7 +94,7 @@ impl FanOut {
 
     /// The next reply, in the order of arrival; `None` when all have come.
     pub(crate) async fn next(&mut self) -> Option<(usize, Reply)> {
-        self.pending.next().await
+        poll_fn(|cx| self.inbox.poll_next(cx)).await
     }
 
     /// Hands replies to `hear` until it breaks with a verdict, all have come, or it is `end`. After a verdict other than
@@ -108,7 +110,7 @@ impl FanOut {
         loop {
             let reply = tokio::select! {
                 biased;
-                reply = self.pending.next() => reply,
+                reply = self.next() => reply,
                 () = &mut timer => None,
             };
             let Some((index, reply)) = reply else { return };
@@ -118,7 +120,7 @@ impl FanOut {
                 ControlFlow::Break(_) => break,
             }
         }
-        while let Some(Some((index, reply))) = self.pending.next().now_or_never() {
+        while let Some(Some((index, reply))) = self.next().now_or_never() {
             // Lost stays lost: these can only tell more of why.
             let _ = hear(index, reply);
         }
@@ -127,36 +129,6 @@ impl FanOut {
 
 impl Drop for FanOut {
     fn drop(&mut self) {
-        if self.pending.is_empty() {
-            return;
-        }
-        let mut pending = std::mem::take(&mut self.pending);
-        // The nodes go along: a connection must not be closed under a release that is on its way.
-        let nodes = Arc::clone(&self.nodes);
-        self.nodes.spawner.spawn(Box::pin(async move {
-            while pending.next().await.is_some() {}
-            drop(nodes);
-        }));
-    }
-}
-
-/// One node's reply to come.
-struct Answer {
-    index: usize,
-    reply: BoxFuture<'static, Reply>,
-}
-
-impl Future for Answer {
-    type Output = (usize, Reply);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let index = self.index;
-        self.reply.as_mut().poll(cx).map(|reply| (index, reply))
-    }
-}
-
-impl std::fmt::Debug for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("index", &self.index).finish_non_exhaustive()
+        self.inbox.close();
     }
 }

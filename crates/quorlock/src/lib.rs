@@ -57,6 +57,7 @@ mod lifetime;
 mod membership;
 mod node;
 mod observe;
+mod one_task;
 mod quorum;
 mod redis_node;
 mod redlock;
@@ -122,7 +123,7 @@ pub mod seam {
     pub use crate::clock::{Clock, Spawner};
     pub use crate::error::Failure;
     pub use crate::membership::MARKERS;
-    pub use crate::node::{Acted, Fence, Mode, Node, Question, Reply, Verb};
+    pub use crate::node::{Acted, Fence, Mode, Node, Question, Reply, ReplyTo, Verb};
     pub use crate::redis_node::{Abort, Connector, Server, Wire};
     pub use crate::script::text;
     pub use crate::standing::quarantined;

@@ -50,10 +50,10 @@ impl Lifetime {
         clock: &Arc<dyn Clock>,
         audience: &Audience,
     ) -> Self {
-        let now = clock.now();
-        let max_hold = max_hold.map(|max| MaxHold {
-            end: later(now, max),
-            notice: later(now, max.saturating_sub(HOLD_NOTICE.min(max / 2))),
+        let max_hold = max_hold.map(|max| {
+            let now = clock.now();
+            let notice = later(now, max.saturating_sub(HOLD_NOTICE.min(max / 2)));
+            MaxHold { end: later(now, max), notice }
         });
         let until = max_hold.map_or(until, |max| until.min(max.end));
         Self {

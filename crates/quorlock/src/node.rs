@@ -1,11 +1,15 @@
 //! The seam between the rounds and one node: a question, its reply, and who answers. No connection here.
 
+mod inbox;
+
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
+pub use self::inbox::ReplyTo;
+pub(crate) use self::inbox::{Inbox, Wake};
 use crate::error::{Failure, NodeErrorKind};
 use crate::resources::Keys;
 use crate::standing::Standing;
@@ -63,6 +67,9 @@ pub struct Question {
     pub(crate) ttl: Duration,
     pub(crate) fence: Option<Fence>,
     pub(crate) time_limit: Duration,
+    pub(crate) asked: Instant,
+    /// Its command as bytes, in the form in which most nodes are asked: packed for the first of them.
+    pub(crate) packed: OnceLock<Vec<u8>>,
 }
 
 impl Question {
@@ -91,7 +98,7 @@ impl Question {
         self.fence
     }
 
-    /// How long the answer may take: a node that is silent for twice as long is given up.
+    /// How long the answer may take: a node that is silent for two to three times as long is given up.
     pub fn time_limit(&self) -> Duration {
         self.time_limit
     }
@@ -138,6 +145,14 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// Whether the node did what it was asked.
+    pub(crate) fn goes_along(&self) -> bool {
+        match self {
+            Self::Granted | Self::Counted(_) | Self::Kept { .. } | Self::Released { .. } => true,
+            Self::Denied | Self::Missing | Self::HeldByAnother | Self::Failed(_) => false,
+        }
+    }
+
     /// What a reply that does not fit the question is worth.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
@@ -156,11 +171,10 @@ pub trait Node: fmt::Debug + Send + Sync {
     /// `host:port/db`, without credentials.
     fn name(&self) -> &Arc<str>;
 
-    /// Puts the question onto the node's queue before it returns, in the order of the calls; the reply comes with the
-    /// future. A [revoked](Question::is_revoked) question is not sent. A release is sent until the node has confirmed it.
-    ///
-    /// The future must be polled to its end: dropped early, it may take the command back from the queue.
-    fn ask(&self, question: Arc<Question>) -> BoxFuture<'static, Reply>;
+    /// Puts the question onto the node's queue before it returns, in the order of the calls; the reply goes `to` whoever
+    /// asked, who need not wait for it. A [revoked](Question::is_revoked) question is not sent. A release is sent until the
+    /// node has confirmed it.
+    fn ask(&self, question: Arc<Question>, to: ReplyTo);
 
     /// Whether a question would be sent at once.
     fn is_up(&self) -> bool;
@@ -239,6 +253,10 @@ impl NodeSet {
         self.0 & 1 << index != 0
     }
 
+    pub(crate) fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -253,6 +271,7 @@ mod tests {
         let all = NodeSet::first(MAX_NODES);
         assert!((0..MAX_NODES).all(|i| all.contains(i)));
         assert!(!all.without(63).contains(63));
+        assert_eq!((all.len(), all.without(63).len()), (MAX_NODES, MAX_NODES - 1));
         assert!(NodeSet::EMPTY.with(5).without(5).is_empty());
     }
 }

@@ -2,7 +2,7 @@
 //! (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>). Nothing is tried again here.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::audit::Baselines;
@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::fan_out::{FanOut, Nodes};
 use crate::fencing::{self, Counters, Fencing, FencingToken};
 use crate::lease::Terms;
-use crate::node::{Fence, NodeSet, Question, Reply, Verb};
+use crate::node::{Fence, NodeSet, Question, Reply, Verb, Wake};
 use crate::quorum::Verdict;
 use crate::report::{NodeRelease, ReleaseReport};
 use crate::token::Token;
@@ -72,9 +72,10 @@ pub(crate) async fn acquire(
     let deadline = terms.validity.deadline(start);
     let mut undo = Undo::arm(nodes, terms, &token);
     let fence = fence_of_acquire(nodes, terms);
-    let asking = Question { fence, ..question(Verb::Acquire, terms, &token) };
-    let mut asked = nodes.ask(nodes.all(), asking);
-    let mut ballot = Ballot::needing(terms.fencing.needed(nodes.quorum()), nodes);
+    let asking = Question { fence, ..question(Verb::Acquire, terms, &token, start) };
+    let needed = terms.fencing.needed(nodes.quorum());
+    let mut asked = nodes.ask(nodes.all(), asking, Wake::Decided { needed });
+    let mut ballot = Ballot::needing(needed, nodes);
     let mut counters = Counters::default();
     let end = later(start, terms.time_limit).min(deadline);
     asked
@@ -165,7 +166,7 @@ impl Drop for Undo<'_> {
 /// Retires the token and gives back what an attempt took or may have taken, before it returns.
 fn undo(nodes: &Arc<Nodes>, terms: &Terms, token: &Arc<Token>, which: NodeSet) -> FanOut {
     token.retire();
-    nodes.ask(which, question(Verb::Undo, terms, token))
+    nodes.ask(which, question(Verb::Undo, terms, token, nodes.clock.now()), Wake::Each)
 }
 
 /// Whether so many nodes hold something without expiry that nobody can get the lock, as far as it is known by `end` from
@@ -215,7 +216,8 @@ pub(crate) async fn extend(
 ) -> Result<Kept, NotKept> {
     let start = nodes.clock.now();
     let audit = Audit::begin(baselines, start);
-    let mut asked = nodes.ask(nodes.all(), question(Verb::Extend, terms, token));
+    let wake = Wake::Decided { needed: nodes.quorum() };
+    let mut asked = nodes.ask(nodes.all(), question(Verb::Extend, terms, token, start), wake);
     let mut ballot = Ballot::new(nodes);
     let mut missing = NodeSet::EMPTY;
     let end = later(start, terms.time_limit).min(old_deadline);
@@ -257,10 +259,13 @@ pub(crate) fn repair(
     touch: impl Fn(NodeSet) + Send + 'static,
 ) {
     let Kept { until, missing, mut asked, audit } = kept;
+    if missing.is_empty() && asked.is_done() {
+        return;
+    }
     let (nodes, terms, token) = (Arc::clone(nodes), terms.clone(), Arc::clone(token));
     touch(missing);
     let mut sent = nodes.clock.now();
-    let mut repairs = nodes.ask(missing, question(Verb::Repair, &terms, &token));
+    let mut repairs = nodes.ask(missing, question(Verb::Repair, &terms, &token, sent), Wake::Each);
     Arc::clone(&nodes).spawner.spawn(Box::pin(async move {
         loop {
             while let Some((index, reply)) = repairs.next().await {
@@ -282,7 +287,7 @@ pub(crate) fn repair(
                 let late = NodeSet::EMPTY.with(index);
                 touch(late);
                 sent = now;
-                repairs = nodes.ask(late, question(Verb::Repair, &terms, &token));
+                repairs = nodes.ask(late, question(Verb::Repair, &terms, &token, sent), Wake::Each);
             }
         }
     }));
@@ -299,7 +304,11 @@ pub(crate) fn release(
     which: NodeSet,
 ) -> FanOut {
     token.retire();
-    nodes.ask(which, Question { ttl, ..question(Verb::Release, terms, token) })
+    // Where a node was not touched, nothing is to be deleted.
+    let needed = nodes.quorum().saturating_sub(nodes.len() - which.len());
+    let wake = Wake::Decided { needed };
+    let release = question(Verb::Release, terms, token, nodes.clock.now());
+    nodes.ask(which, Question { ttl, ..release }, wake)
 }
 
 /// Waits until a quorum has answered a release, or cannot; the rest goes on in the background.
@@ -361,7 +370,7 @@ fn fence_of_acquire(nodes: &Nodes, terms: &Terms) -> Option<Fence> {
         .then(|| Fence::Count(fencing::proposal(nodes.clock.wall())))
 }
 
-fn question(verb: Verb, terms: &Terms, token: &Arc<Token>) -> Question {
+fn question(verb: Verb, terms: &Terms, token: &Arc<Token>, asked: Instant) -> Question {
     let lift = match verb {
         // What came to nothing has no fencing token, and what has one lifts the counters to it.
         Verb::Extend | Verb::Repair | Verb::Release => terms.fencing.token(),
@@ -374,6 +383,8 @@ fn question(verb: Verb, terms: &Terms, token: &Arc<Token>) -> Question {
         ttl: terms.validity.ttl(),
         fence: lift.map(|token| Fence::Lift(token.get())),
         time_limit: terms.time_limit,
+        asked,
+        packed: OnceLock::new(),
     }
 }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use crate::clock::{SystemClock, TokioSpawner};
+use crate::clock::{Spawner, SystemClock, TokioSpawner};
 use crate::event::Audience;
 use crate::fan_out::Nodes;
 use crate::fencing::Fencing;
 use crate::lease::Terms;
-use crate::node::{Node, Question, Reply, Verb};
+use crate::node::{Node, Question, Reply, ReplyTo, Verb};
 use crate::resources::Keys;
 use crate::sync::lock;
 use crate::token::Token;
@@ -29,6 +29,7 @@ pub(crate) struct Scripted {
     name: Arc<str>,
     pub(crate) plans: Mutex<Vec<(Verb, VecDeque<Plan>)>>,
     pub(crate) questions: Mutex<Vec<Arc<Question>>>,
+    unanswered: Mutex<Vec<ReplyTo>>,
 }
 
 impl Scripted {
@@ -76,20 +77,20 @@ impl Node for Handle {
         &self.0.name
     }
 
-    fn ask(&self, question: Arc<Question>) -> BoxFuture<'static, Reply> {
+    fn ask(&self, question: Arc<Question>, to: ReplyTo) {
         let plan = self.0.next(question.verb);
         lock(&self.0.questions).push(question);
-        Box::pin(async move {
-            match plan {
-                Some((delay, reply)) => {
-                    if !delay.is_zero() {
-                        tokio::time::sleep(delay).await;
-                    }
-                    reply
-                }
-                None => std::future::pending().await,
+        match plan {
+            Some((Duration::ZERO, reply)) => to.send(reply),
+            Some((delay, reply)) => {
+                let come = tokio::time::sleep(delay);
+                TokioSpawner::default().spawn(Box::pin(async move {
+                    come.await;
+                    to.send(reply);
+                }));
             }
-        })
+            None => lock(&self.0.unanswered).push(to),
+        }
     }
 
     fn is_up(&self) -> bool {
@@ -114,7 +115,8 @@ pub(crate) fn nodes(count: usize) -> (Arc<Nodes>, Vec<Arc<Scripted>>) {
     let scripted: Vec<_> = (0..count)
         .map(|i| {
             let name = format!("node-{i}").into();
-            Arc::new(Scripted { name, plans: Mutex::default(), questions: Mutex::default() })
+            let (plans, questions, unanswered) = Default::default();
+            Arc::new(Scripted { name, plans, questions, unanswered })
         })
         .collect();
     let list = scripted.iter().map(|node| Box::new(Handle(Arc::clone(node))) as Box<dyn Node>);

@@ -47,11 +47,11 @@ pub fn quarantined(ends_in: Duration) -> Standing {
 
 impl Fitness {
     /// Why it is not asked for a new lock.
-    pub(crate) fn objection(&self, now: Instant) -> Option<Failure> {
+    pub(crate) fn objection(&self, now: impl FnOnce() -> Instant) -> Option<Failure> {
         match self {
             Self::Voting => None,
             Self::Quarantined { until } => {
-                let left = until.saturating_duration_since(now);
+                let left = until.saturating_duration_since(now());
                 let why = format!("for another {left:.1?}");
                 Some(Failure::with_source(NodeErrorKind::Quarantined, why))
             }
@@ -148,7 +148,7 @@ mod tests {
     fn a_node_is_asked_for_new_locks_when_it_votes_and_looked_at_again_when_that_may_change() {
         let now = some_instant();
         let until = now + Duration::from_secs(5);
-        let objection = |fitness: &Fitness| fitness.objection(now).map(|failure| failure.kind());
+        let objection = |fitness: &Fitness| fitness.objection(|| now).map(|failure| failure.kind());
         assert_eq!(objection(&Fitness::Voting), None);
         assert_eq!(Fitness::Voting.look_again(now), None);
         let quarantined = Fitness::Quarantined { until };

@@ -6,7 +6,8 @@
 -- ARGV[2]  of a fenced lease: its fencing token
 -- ARGV[3]  and how many milliseconds its counters are kept
 --
--- Replies { keys deleted, keys that hold something else, how many of those never expire }; the rest was already gone.
+-- Replies 1 (one key, and it was deleted: `release_one.lua`), or { keys deleted, keys that hold something else, how many of
+-- those never expire }; the rest was already gone.
 
 local locks = ARGV[2] and #KEYS / 2 or #KEYS
 local deleted, others, foreign = 0, 0, 0

@@ -4,16 +4,20 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::cmd;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
-use super::exchange::Session;
+use super::asked::NodeDriver;
+use super::exchange::{Owing, Session};
+use super::login::words;
 use super::session::{self, Identity, Opened};
 use super::wire::Abort;
 use super::{Link, Shared};
 use crate::error::{Failure, NodeError, NodeErrorKind};
 use crate::event::Event;
-use crate::node::{Acted, Mode};
+use crate::node::{Acted, Mode, Reply, ReplyTo};
 use crate::retry::Retry;
 use crate::standing::Fitness;
 use crate::sync::lock;
@@ -48,9 +52,12 @@ struct Service(Arc<Shared>);
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let was = std::mem::replace(&mut lock(&self.0.state).link, Link::Idle);
+        let mut state = lock(&self.0.state);
+        let was = std::mem::replace(&mut state.link, Link::Idle);
+        let first_asked = std::mem::take(&mut state.first_asked);
+        drop(state);
         self.0.settled.set(false);
-        drop(was);
+        drop((was, first_asked));
     }
 }
 
@@ -80,19 +87,30 @@ async fn serve(node: &Arc<Shared>) {
         Ok(opened) => opened,
         Err(failure) => return down(node, &failure),
     };
-    let mut opened = opened;
-    let mut driver = std::mem::replace(&mut opened.driver, Box::pin(pending()));
-    up(node, opened);
-    let failure: Failure = tokio::select! {
-        biased;
-        () = &mut driver => NodeErrorKind::Disconnected.into(),
-        () = silent(node) => NodeErrorKind::NoAnswer.into(),
-        () = stay_joined(node) => NodeErrorKind::NoAnswer.into(),
-    };
+    let mut driver = up(node, opened);
+    // Each is polled only when it was woken itself.
+    let mut ends = FuturesUnordered::<BoxFuture<'_, NodeErrorKind>>::new();
+    ends.push(Box::pin(drive(node, &mut driver)));
+    ends.push(Box::pin(silent(node).map(|()| NodeErrorKind::NoAnswer)));
+    ends.push(Box::pin(stay_joined(node).map(|()| NodeErrorKind::NoAnswer)));
+    let end = ends.next().await.unwrap_or(NodeErrorKind::Disconnected);
+    drop(ends);
     // Before the stream is closed, with the driver.
     abort.set();
     drop(driver);
-    down(node, &failure);
+    down(node, &end.into());
+}
+
+/// Reads and writes until the connection ends.
+async fn drive(node: &Arc<Shared>, driver: &mut NodeDriver) -> NodeErrorKind {
+    let mut answers = Vec::new();
+    loop {
+        let end = driver.answers(&mut answers).await;
+        node.answered(&mut answers);
+        if end.is_err() {
+            return NodeErrorKind::Disconnected;
+        }
+    }
 }
 
 async fn open(
@@ -112,40 +130,35 @@ async fn open(
     }
 }
 
-/// Resolves when the connection owes an answer and does not even answer a `PING` (invariant 6).
+/// Resolves when the connection owes an answer, gives none for half of its patience, and then does not even answer a `PING`
+/// for the other half (invariant 6).
 ///
-/// That those who asked have not looked at their answers says nothing of the node: it answers in order, so the answer to
-/// the `PING` tells that everything before it was answered.
+/// A process that was stopped finds its patience at an end whatever the node has answered meanwhile: that the `PING` is
+/// answered tells that the node was not the one who was silent.
 async fn silent(node: &Shared) {
+    let owing = || match &lock(&node.state).link {
+        Link::Up(session) => session.owes(),
+        _ => None,
+    };
     loop {
-        let owing = match &lock(&node.state).link {
-            Link::Up(session) => session.owes().map(|sequence| {
-                (sequence, session.connection.clone(), session.waiting_since, session.patience / 2)
-            }),
-            _ => None,
-        };
-        let Some((sequence, mut connection, since, half)) = owing else {
+        let Some(Owing { heard, line, patience }) = owing() else {
             node.busy.notified().await;
             continue;
         };
-        let now = node.clock.now();
-        if now < later(since, half) {
-            node.clock.sleep_until(later(since, half)).await;
+        node.sleep(patience / 2).await;
+        if owing().is_none_or(|owing| owing.heard != heard) {
             continue;
         }
-        let limit = node.clock.sleep_until(later(now, half));
-        let ping = cmd("PING");
+        let limit = node.clock.sleep_until(later(node.clock.now(), patience / 2));
         let answered = tokio::select! {
             biased;
-            answer = connection.send_packed_command(&ping) => answer.is_ok(),
+            // Whatever it says to that.
+            answer = line.ask(words(&["PING"])) => !answer.is_err_and(|error| error.is_io_error()),
             () = limit => return,
         };
         if !answered {
             // The connection has ended, and the driver says so.
             return pending().await;
-        }
-        if let Link::Up(session) = &mut lock(&node.state).link {
-            session.heard_up_to(sequence, node.clock.now());
         }
     }
 }
@@ -157,7 +170,8 @@ async fn stay_joined(node: &Shared) {
         let now = node.clock.now();
         let joined = match &lock(&node.state).link {
             Link::Up(session) if node.joining.is_some() => {
-                Some((Arc::clone(session.watch()), session.fitness().look_again(now)))
+                let watch = Arc::clone(&session.place().watch);
+                Some((watch, session.fitness().look_again(now)))
             }
             _ => None,
         };
@@ -185,13 +199,11 @@ async fn stay_joined(node: &Shared) {
 /// Joins the node on the connection that is up.
 async fn join(node: &Shared) {
     let Some(joining) = &node.joining else { return };
-    let (number, connection, watch) = match &lock(&node.state).link {
-        Link::Up(session) => {
-            (session.number(), session.connection.clone(), Arc::clone(session.watch()))
-        }
+    let (number, place) = match &lock(&node.state).link {
+        Link::Up(session) => (session.number(), session.place().clone()),
         _ => return,
     };
-    let joined = joining.join(&connection, &watch, || node.clock.now()).await;
+    let joined = joining.join(&place, || node.clock.now()).await;
     let mut state = lock(&node.state);
     match &mut state.link {
         Link::Up(session) if session.number() == number => {
@@ -207,19 +219,19 @@ async fn join(node: &Shared) {
 
 /// Makes the node vote, if it is brand-new, and joins it after that.
 pub(super) async fn bootstrap(node: &Shared, mode: Mode) -> Result<Acted, Failure> {
-    let connection = match &lock(&node.state).link {
-        Link::Up(session) => session.connection.clone(),
+    let line = match &lock(&node.state).link {
+        Link::Up(session) => Arc::clone(&session.place().line),
         Link::Down(failure) => return Err(failure.clone()),
         Link::Idle | Link::Connecting => return Err(NodeErrorKind::Down.into()),
     };
     let Some(joining) = &node.joining else { return Ok(Acted::Before) };
     let limit = node.clock.sleep_until(later(node.clock.now(), CONNECT_LIMIT));
     let acted = async {
-        let acted = joining.bootstrap(&connection, mode).await;
+        let acted = joining.bootstrap(&line, mode).await;
         join(node).await;
         // Who waits to join it anew does not know of this look, nor for how long it is right.
         if let Link::Up(session) = &lock(&node.state).link {
-            session.watch().look_again();
+            session.place().watch.look_again();
         }
         acted
     };
@@ -249,33 +261,27 @@ fn tell_fitness(node: &Shared, was: Option<&Fitness>, is: &Fitness) {
 }
 
 /// Publishes the connection, with every owed release in front of whatever is asked next (invariant 3).
-fn up(node: &Arc<Shared>, opened: Opened) {
+fn up(node: &Arc<Shared>, opened: Opened) -> NodeDriver {
     let now = node.clock.now();
-    let (identity, old_left) = (opened.identity.clone(), opened.old_left);
-    let fitness = opened.joined.as_ref().map(|joined| joined.fitness.clone());
-    let evicts = opened.joined.as_ref().and_then(|joined| joined.evicts.clone());
+    let Opened { place, driver, identity, old_left, native, joined } = opened;
+    let fitness = joined.as_ref().map(|joined| joined.fitness.clone());
+    let evicts = joined.as_ref().and_then(|joined| joined.evicts.clone());
     let mut state = lock(&node.state);
     state.identity = Some(identity);
     state.sessions += 1;
-    let mut session = Session::new(state.sessions, opened, now);
-    let due: Vec<_> = state
-        .owed
-        .due()
-        .into_iter()
-        .map(|(number, release)| {
-            let sent = node.send(&mut session, &release, None, Some(number), now);
-            (release, sent)
-        })
-        .collect();
-    state.link = Link::Up(session);
-    drop(state);
+    let mut session = Session::new(state.sessions, place, old_left, native, joined, now);
+    let due = state.owed.due();
     let owed = due.len();
-    let heard = Arc::clone(node);
-    node.spawner.spawn(Box::pin(async move {
-        for (release, sent) in due {
-            heard.hear(&release, sent).await;
-        }
-    }));
+    for (number, release) in due {
+        // The driver reads nothing before this returns, so the connection has not ended.
+        drop(node.send(&mut session, release, None, Some(number), ReplyTo::nobody()));
+    }
+    state.link = Link::Up(session);
+    let first_asked = std::mem::take(&mut state.first_asked);
+    drop(state);
+    for (question, to) in first_asked {
+        node.exchange(question, to);
+    }
     node.settled.set(true);
     node.audience.tell(|| Event::NodeConnected { node: Arc::clone(&node.name), owed });
     tell_fitness(node, None, &fitness.unwrap_or(Fitness::Voting));
@@ -286,6 +292,7 @@ fn up(node: &Arc<Shared>, opened: Opened) {
     if old_left {
         node.audience.tell(|| Event::OldConnectionLeft { node: Arc::clone(&node.name) });
     }
+    driver
 }
 
 fn down(node: &Shared, why: &Failure) {
@@ -300,8 +307,12 @@ fn down(node: &Shared, why: &Failure) {
     let failure = Failure::with_source(kind, why.reason());
     let mut state = lock(&node.state);
     let was = std::mem::replace(&mut state.link, Link::Down(failure.clone()));
+    let first_asked = std::mem::take(&mut state.first_asked);
     let forgotten = state.owed.trim(node.clock.now());
     drop(state);
+    for (_, to) in first_asked {
+        to.send(Reply::Failed(failure.clone()));
+    }
     node.settled.set(true);
     node.tell_forgotten(forgotten);
     if !matches!(was, Link::Down(_)) {

@@ -1,13 +1,14 @@
 //! Replies, URLs and names as they come from outside, read by the library's own readers. For fuzzing only: nothing in the
 //! library uses it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::address::parse_all;
 use super::reply::{self, Answer};
+use crate::clock::{Clock, SystemClock};
 use crate::invalid::InvalidInput;
 use crate::node::{Fence, Question, Reply, Verb};
 use crate::resources::{Keys, Resources};
@@ -35,6 +36,7 @@ pub struct Read {
 pub fn replies(bytes: &[u8]) -> Result<Vec<Read>, InvalidInput> {
     let keys = Keys::parse("a".into(), "")?;
     let token = Arc::new(Token::new(Uuid::nil(), [0; 16]));
+    let now = SystemClock.now();
     let (ttl, time_limit) = (Duration::from_secs(1), Duration::from_millis(50));
     let answer = redis::parse_redis_value(bytes);
     let plain = [Verb::Acquire, Verb::Extend, Verb::Repair, Verb::Release, Verb::Undo];
@@ -48,7 +50,16 @@ pub fn replies(bytes: &[u8]) -> Result<Vec<Read>, InvalidInput> {
     let asked = asked.chain([((Verb::Release, None), Form::Native(Delete::Delifeq))]);
     let read = asked.map(|((verb, fence), form)| {
         let (keys, token) = (keys.clone(), Arc::clone(&token));
-        let question = Question { verb, keys, token, ttl, fence, time_limit };
+        let question = Question {
+            verb,
+            keys,
+            token,
+            ttl,
+            fence,
+            time_limit,
+            asked: now,
+            packed: OnceLock::new(),
+        };
         let reply = match reply::read(&question, form, None, answer.clone()) {
             Answer::Reply(reply) => Some(reply),
             Answer::OtherForm | Answer::NotNative => None,

@@ -1,16 +1,15 @@
-//! Joining a node: looking at it and at its marker before it may vote, being told when the marker changes, and making
+//! Joining a node: looking at it and at its marker before it may vote, having it tell when the marker changes, and making
 //! a brand-new one vote. What a standing means is `standing.rs`'s; when the node is joined again, `connection.rs`'s.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::future::join3;
-use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, ProtocolVersion, PushInfo, PushKind, RedisResult, Value};
-use tokio::sync::Notify;
+use redis::{ProtocolVersion, RedisResult, Value};
 
-use super::login::{ask, words};
+use super::asked::NodeLine;
+use super::login::words;
+use super::marker::Watch;
 use super::refusal::failure;
 use crate::error::{Failure, NodeErrorKind};
 use crate::membership::{Assertion, Eviction};
@@ -18,48 +17,6 @@ use crate::node::{Acted, Mode};
 use crate::script::{self, Compared, Form};
 use crate::standing::Fitness;
 use crate::sync::lock;
-
-/// How often a node's marker was seen to change on one connection. A grant counts only if it did not from before the question
-/// was sent until the answer was read: the server tells of a change before it answers anything that was asked after it.
-#[derive(Debug)]
-pub(super) struct Watch {
-    /// Which the server can tell only in the newer protocol: in the older one it takes the order, and says nothing.
-    protocol: ProtocolVersion,
-    changes: AtomicU64,
-    changed: Notify,
-}
-
-impl Watch {
-    pub(super) fn new(protocol: ProtocolVersion) -> Self {
-        Self { protocol, changes: AtomicU64::new(0), changed: Notify::new() }
-    }
-
-    pub(super) fn changes(&self) -> u64 {
-        self.changes.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn note_change(&self) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        self.look_again();
-    }
-
-    /// Has the node joined anew although nothing is known to have changed.
-    pub(super) fn look_again(&self) {
-        self.changed.notify_one();
-    }
-
-    /// Resolves when it has changed, or has to be looked at, since the last time that this resolved.
-    pub(super) async fn changed(&self) {
-        self.changed.notified().await;
-    }
-
-    /// What the driver calls with whatever a server sends unasked.
-    pub(super) fn hear(&self, push: &PushInfo) {
-        if push.kind == PushKind::Invalidate {
-            self.note_change();
-        }
-    }
-}
 
 /// Which server process each node of a handle is served by: two nodes are never one (safety.md H12).
 #[derive(Debug, Default)]
@@ -93,6 +50,15 @@ pub(crate) struct Joining {
     pub(crate) db: i64,
 }
 
+/// Where a node is joined: its connection, and what is heard on it.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) line: Arc<NodeLine>,
+    pub(super) watch: Arc<Watch>,
+    /// Of changes a server tells only in the newer one: in the older one it takes the order, and says nothing.
+    pub(super) protocol: ProtocolVersion,
+}
+
 /// What is known of a node that was joined.
 #[derive(Debug)]
 pub(super) struct Joined {
@@ -110,12 +76,8 @@ const TRIES: usize = 3;
 
 impl Joining {
     /// Looks at the node and its marker, and has the server tell of its next change.
-    pub(super) async fn join(
-        &self,
-        connection: &MultiplexedConnection,
-        watch: &Watch,
-        now: impl Fn() -> Instant,
-    ) -> Joined {
+    pub(super) async fn join(&self, place: &Place, now: impl Fn() -> Instant) -> Joined {
+        let watch = &place.watch;
         for _ in 0..TRIES {
             let changes = watch.changes();
             let mut joined = Joined {
@@ -124,7 +86,7 @@ impl Joining {
                 compared: None,
                 evicts: None,
             };
-            let (answer, seen) = self.look(connection, watch.protocol).await;
+            let (answer, seen) = self.look(place).await;
             match answer.map_err(failure).and_then(|answer| Look::read(&answer)) {
                 Err(failure) => joined.fitness = Fitness::Refused(failure),
                 Ok(look) => {
@@ -154,26 +116,21 @@ impl Joining {
     }
 
     /// One round trip, where the node knows the script.
-    async fn look(
-        &self,
-        connection: &MultiplexedConnection,
-        protocol: ProtocolVersion,
-    ) -> (RedisResult<Value>, Seen) {
+    async fn look(&self, Place { line, protocol, .. }: &Place) -> (RedisResult<Value>, Seen) {
         let (tracks, answer, marker) = join3(
-            ask(connection, words(&["CLIENT", "TRACKING", "ON", "OPTIN"])),
-            ask(connection, script::join(Form::Hash, &self.assertion)),
-            follow(connection, &self.assertion.marker),
+            line.ask(words(&["CLIENT", "TRACKING", "ON", "OPTIN"])),
+            line.ask(script::join(Form::Hash, &self.assertion)),
+            follow(line, &self.assertion.marker),
         )
         .await;
         let seen = match (tracks, marker) {
-            (Ok(_), Ok(marker)) if protocol != ProtocolVersion::RESP2 => Seen::Told(marker),
+            (Ok(_), Ok(marker)) if *protocol != ProtocolVersion::RESP2 => Seen::Told(marker),
             _ => Seen::Untold,
         };
         match answer {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 // The marker may be written only now, so what was read of it before tells nothing.
-                let text = script::join(Form::Text, &self.assertion);
-                (ask(connection, text).await, Seen::Told(None))
+                (line.ask(script::join(Form::Text, &self.assertion)).await, Seen::Told(None))
             }
             answer => (answer, seen),
         }
@@ -209,12 +166,8 @@ impl Joining {
     }
 
     /// Makes the node vote, if it is brand-new.
-    pub(super) async fn bootstrap(
-        &self,
-        connection: &MultiplexedConnection,
-        mode: Mode,
-    ) -> Result<Acted, Failure> {
-        let answer = ask(connection, script::bootstrap(mode, &self.assertion, self.db)).await;
+    pub(super) async fn bootstrap(&self, line: &NodeLine, mode: Mode) -> Result<Acted, Failure> {
+        let answer = line.ask(script::bootstrap(mode, &self.assertion, self.db)).await;
         let answer = answer.map_err(failure)?;
         let Value::Array(parts) = &answer else { return Err(NodeErrorKind::Unclear.into()) };
         let state = parts.first().and_then(text);
@@ -238,15 +191,12 @@ impl Joining {
     }
 }
 
-/// Reads the marker, and has the server tell of its next change. One message to the driver: the order is for the very next
+/// Reads the marker, and has the server tell of its next change. With nothing between the two: the order is for the very next
 /// command on the connection, whoever sends it.
-async fn follow(connection: &MultiplexedConnection, marker: &str) -> RedisResult<Option<String>> {
-    let mut both = Pipeline::with_capacity(2);
-    both.add_command(words(&["CLIENT", "CACHING", "YES"]));
-    both.add_command(words(&["GET", marker]));
-    let answers = connection.clone().send_packed_commands(&both, 0, 2).await?;
-    let answers = answers.into_iter().map(Value::extract_error).collect::<RedisResult<Vec<_>>>()?;
-    Ok(answers.last().and_then(text))
+async fn follow(line: &NodeLine, marker: &str) -> RedisResult<Option<String>> {
+    let both = [words(&["CLIENT", "CACHING", "YES"]), words(&["GET", marker])];
+    let answers: RedisResult<Vec<_>> = line.ask_all(&both).await.into_iter().collect();
+    Ok(answers?.last().and_then(text))
 }
 
 /// What was read of the marker behind the script.

@@ -1,16 +1,16 @@
-//! The login of a connection: as whom, in which database, and what the node says to it. By commands of our own, since the
-//! driver's login keeps too little of an error. What comes before and behind it is `session.rs`'s.
+//! The login of a connection: as whom, in which database and protocol, and what the node says to it. What comes before and
+//! behind it is `session.rs`'s.
 
 use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, join_all};
-use redis::aio::MultiplexedConnection;
+use futures::future::BoxFuture;
 use redis::{Cmd, FromRedisValue, ProtocolVersion, RedisConnectionInfo, RedisResult, Value};
 
 use super::Shared;
+use super::asked::NodeLine;
 use super::refusal::login_failure;
 use super::reply::unexpected;
 use crate::error::{Failure, NodeErrorKind};
@@ -39,22 +39,28 @@ pub(super) async fn as_whom(node: &Shared) -> Result<RedisConnectionInfo, Failur
     Ok(login.set_password(password))
 }
 
-/// Sends all of it at once, and nothing else before it is answered.
+/// Sends all of it at once, and nothing else before it is answered. Returns which protocol is spoken from then on: the newer
+/// one, where it is wanted and the node knows it.
 ///
 /// # Errors
 ///
 /// What the node said to the first command that it refused, or how the connection broke. Never with the password.
 pub(super) async fn log_in(
-    connection: &MultiplexedConnection,
+    line: &NodeLine,
     login: &RedisConnectionInfo,
-) -> Result<(), Failure> {
+) -> Result<ProtocolVersion, Failure> {
     let (needed, password) = (needed(login), login.password().unwrap_or_default());
-    let commands = needed.iter().cloned().chain(shown());
-    let answers = join_all(commands.map(|command| ask(connection, command))).await;
-    let mut refused = None;
+    let commands: Vec<_> = needed.iter().cloned().chain(wanted(login)).collect();
+    let answers = line.ask_all(&commands).await;
+    let (mut spoken, mut refused) = (ProtocolVersion::RESP2, None);
     for (index, answer) in answers.into_iter().enumerate() {
         let failure = match answer.map_err(|error| login_failure(error, password)) {
-            Ok(Value::Okay | Value::Map(_)) => continue,
+            Ok(Value::Okay) => continue,
+            // Only who greets back speaks the newer one.
+            Ok(Value::Map(_)) => {
+                spoken = ProtocolVersion::RESP3;
+                continue;
+            }
             Ok(other) => unexpected(&other),
             Err(failure) => failure,
         };
@@ -69,17 +75,13 @@ pub(super) async fn log_in(
             _ => {}
         }
     }
-    Ok(())
+    Ok(spoken)
 }
 
 /// What has to be accepted.
 fn needed(login: &RedisConnectionInfo) -> Vec<Cmd> {
     let credentials = login.password().map(|password| (login.username(), password));
     let mut commands = Vec::new();
-    if login.protocol() == ProtocolVersion::RESP3 {
-        // The driver has said so before, and takes any answer.
-        commands.push(words(&["HELLO", "3"]));
-    }
     match credentials {
         Some((Some(user), password)) => commands.push(words(&["AUTH", user, password])),
         Some((None, password)) => commands.push(words(&["AUTH", password])),
@@ -91,15 +93,16 @@ fn needed(login: &RedisConnectionInfo) -> Vec<Cmd> {
     commands
 }
 
+/// What need not: the newer protocol, and what `CLIENT LIST` shows of us.
+fn wanted(login: &RedisConnectionInfo) -> Vec<Cmd> {
+    let newer = (login.protocol() == ProtocolVersion::RESP3).then(|| words(&["HELLO", "3"]));
+    newer.into_iter().chain(shown()).collect()
+}
+
 /// What `CLIENT LIST` shows of us, on servers that know it.
 fn shown() -> [Cmd; 2] {
     [("LIB-NAME", env!("CARGO_PKG_NAME")), ("LIB-VER", env!("CARGO_PKG_VERSION"))]
         .map(|(what, value)| words(&["CLIENT", "SETINFO", what, value]))
-}
-
-/// One command with its answer.
-pub(super) async fn ask(connection: &MultiplexedConnection, command: Cmd) -> RedisResult<Value> {
-    connection.clone().send_packed_command(&command).await?.extract_error()
 }
 
 pub(super) fn words(words: &[&str]) -> Cmd {

@@ -3,14 +3,13 @@
 //!
 //! # Invariants
 //!
-//! 1. Commands reach the driver's queue under the lock of `state`, so in the order of the calls: a release asked after an
+//! 1. Commands are put onto the line under the lock of `state`, so in the order of the calls: a release asked after an
 //!    acquire is behind it on the wire.
 //! 2. Whether a token is retired is read under the same lock, and a token is retired before its release is asked: nothing
 //!    that sets a key is queued behind a release, on this connection or a later one.
 //! 3. A release is noted as owed before it is sent, and forgotten only when the node has confirmed it. A new connection
 //!    first kills the old one, then sends what is owed, and only then anything else.
-//! 4. The driver's queue is never full: where it is, the driver lets waiting commands in as their futures are polled, which
-//!    is not the order of the calls. So what may wait for an answer is bounded before it (`MAX_UNANSWERED`), but for
+//! 4. The line takes whatever is put. So what may wait for an answer is bounded before it (`MAX_UNANSWERED`), but for
 //!    releases, of which there are no more than locks.
 //! 5. A node is asked for a new lock only while it is known to be fit, and its grant counts only if its marker was not seen to
 //!    change between the question and the answer (G1; `join.rs`).
@@ -18,12 +17,14 @@
 //!    on it ends: a frozen node collects nothing (G7). An answer that nobody has looked at yet is no silence.
 
 mod address;
+mod asked;
 mod connection;
 mod exchange;
 pub(crate) mod fuzz;
 mod join;
-mod last_words;
+mod line;
 mod login;
+mod marker;
 mod meter;
 mod owed;
 mod refusal;
@@ -38,10 +39,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, ready};
+use futures::future::BoxFuture;
 use tokio::sync::{Notify, watch};
-use tokio::task::coop::unconstrained;
 
 pub use self::address::Server;
 pub(crate) use self::address::{Address, parse_all};
@@ -58,7 +57,8 @@ use crate::clock::{Clock, Spawner};
 use crate::entropy::Entropy;
 use crate::error::{Failure, NodeError};
 use crate::event::Audience;
-use crate::node::{Acted, Mode, Node, Question, Reply};
+use crate::node::{Acted, Mode, Node, Question, ReplyTo};
+use crate::one_task::OneTask;
 use crate::standing::{Fitness, Standing};
 use crate::sync::lock;
 
@@ -73,12 +73,15 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) spawner: Arc<dyn Spawner>,
+    /// Where the connections of all nodes are served.
+    pub(crate) services: Arc<OneTask>,
     pub(crate) audience: Audience,
 }
 
 /// The handle of one node. Connects at the first question, and from then on until it is dropped.
 pub(crate) struct RedisNode {
     shared: Arc<Shared>,
+    services: Arc<OneTask>,
     /// Tells the connection's task, by being dropped, that nobody will ask any more.
     alive: watch::Sender<()>,
 }
@@ -101,7 +104,8 @@ impl RedisNode {
             busy: Notify::new(),
             paid: Notify::new(),
         };
-        Self { shared: Arc::new(shared), alive: watch::Sender::new(()) }
+        let alive = watch::Sender::new(());
+        Self { shared: Arc::new(shared), services: parts.services, alive }
     }
 
     fn start(&self) {
@@ -110,7 +114,7 @@ impl RedisNode {
             state.link = Link::Connecting;
             drop(state);
             let service = connection::keep_up(&self.shared, self.alive.subscribe());
-            self.shared.spawner.spawn(Box::pin(service));
+            self.services.run(Box::pin(service));
         }
     }
 }
@@ -120,14 +124,9 @@ impl Node for RedisNode {
         &self.shared.name
     }
 
-    fn ask(&self, question: Arc<Question>) -> BoxFuture<'static, Reply> {
+    fn ask(&self, question: Arc<Question>, to: ReplyTo) {
         self.start();
-        let mut exchange = Box::pin(Arc::clone(&self.shared).exchange(question));
-        // The first poll puts the command onto the queue; a task's budget must not keep it from that.
-        match unconstrained(&mut exchange).now_or_never() {
-            Some(reply) => Box::pin(ready(reply)),
-            None => exchange,
-        }
+        self.shared.exchange(question, to);
     }
 
     fn is_up(&self) -> bool {
@@ -234,6 +233,8 @@ struct State {
     link: Link,
     owed: Owed,
     sessions: u64,
+    /// Asked before the first attempt to connect has ended.
+    first_asked: Vec<(Arc<Question>, ReplyTo)>,
     /// Of the latest connection, which the next one has to end on the node's side.
     identity: Option<Identity>,
 }

@@ -34,10 +34,10 @@ struct Entry {
 
 impl Owed {
     /// Notes a release before it is sent. Returns its number.
-    pub(super) fn add(&mut self, release: Arc<Question>, now: Instant) -> u64 {
+    pub(super) fn add(&mut self, release: Arc<Question>) -> u64 {
         let number = self.next;
         self.next += 1;
-        let expires = expiry(&release, now);
+        let expires = expiry(&release, release.asked);
         self.entries.insert(number, Entry { release, expires });
         number
     }
@@ -103,13 +103,15 @@ fn expiry(release: &Question, now: Instant) -> Instant {
 mod tests {
     use uuid::Uuid;
 
+    use std::sync::OnceLock;
+
     use super::*;
     use crate::clock::{Clock, SystemClock};
     use crate::node::Verb;
     use crate::resources::Keys;
     use crate::token::Token;
 
-    fn release(ttl_millis: u64) -> Arc<Question> {
+    fn release(ttl_millis: u64, asked: Instant) -> Arc<Question> {
         Arc::new(Question {
             verb: Verb::Release,
             keys: Keys::parse("a".into(), "").unwrap(),
@@ -117,6 +119,8 @@ mod tests {
             fence: None,
             ttl: Duration::from_millis(ttl_millis),
             time_limit: Duration::from_millis(5),
+            asked,
+            packed: OnceLock::new(),
         })
     }
 
@@ -127,8 +131,8 @@ mod tests {
     #[test]
     fn a_release_is_owed_until_it_is_settled_however_long_that_takes() {
         let (mut owed, now) = (Owed::default(), SystemClock.now());
-        let short = owed.add(release(10), now);
-        let long = owed.add(release(60_000), now);
+        let short = owed.add(release(10, now));
+        let long = owed.add(release(60_000, now));
         let expiry = now + Duration::from_millis(10) + SLACK;
         assert_eq!((owed.count(now), owed.next_expiry(now)), (2, Some(expiry)));
         assert_eq!(owed.count(expiry), 1);
@@ -142,12 +146,12 @@ mod tests {
     #[test]
     fn beyond_the_bound_what_has_expired_is_forgotten_first_and_then_the_oldest() {
         let (mut owed, now) = (Owed::default(), SystemClock.now());
-        let first = owed.add(release(60_000), now);
-        let expired = owed.add(release(10), now);
-        let rest: Vec<_> = (2..=MAX_OWED).map(|_| owed.add(release(60_000), now)).collect();
+        let first = owed.add(release(60_000, now));
+        let expired = owed.add(release(10, now));
+        let rest: Vec<_> = (2..=MAX_OWED).map(|_| owed.add(release(60_000, now))).collect();
         assert_eq!(owed.trim(now + Duration::from_secs(1)), 0);
         assert!(!numbers(&owed).contains(&expired));
-        let newest = owed.add(release(60_000), now);
+        let newest = owed.add(release(60_000, now));
         assert_eq!(owed.trim(now), 1);
         assert!(!numbers(&owed).contains(&first));
         assert_eq!(numbers(&owed).first(), rest.first());
@@ -157,7 +161,7 @@ mod tests {
     #[test]
     fn what_is_sent_once_more_stays_owed_for_as_long() {
         let (mut owed, now) = (Owed::default(), SystemClock.now());
-        let number = owed.add(release(10), now);
+        let number = owed.add(release(10, now));
         let soon = now + Duration::from_millis(9);
         owed.renew(number, soon);
         assert!(owed.is_live(number, soon + Duration::from_millis(11) + SLACK));

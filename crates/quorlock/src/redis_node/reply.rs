@@ -41,14 +41,7 @@ pub(super) fn read(
         (Verb::Acquire, Value::Okay) if !by_script => Reply::Granted,
         (Verb::Acquire, Value::Nil) if !by_script => Reply::Denied,
         (Verb::Acquire, Value::Array(parts)) if question.fence.is_some() => {
-            match parts.as_slice() {
-                [Value::Int(1), Value::Int(counter @ 1..)] => {
-                    Reply::Counted(counter.unsigned_abs())
-                }
-                [Value::Int(0), Value::Int(_)] => Reply::Denied,
-                [Value::Int(-2), Value::Int(_)] => Reply::Failed(NodeErrorKind::Forgot.into()),
-                _ => failed(&value),
-            }
+            counted(parts).unwrap_or_else(|| failed(&value))
         }
         (Verb::Acquire, Value::Int(-2)) if compared.is_some() && question.fence.is_none() => {
             Reply::Failed(NodeErrorKind::Forgot.into())
@@ -70,11 +63,11 @@ pub(super) fn read(
         (Verb::Release | Verb::Undo, Value::Array(parts)) if !form.is_native() => {
             released(parts).unwrap_or_else(|| failed(&value))
         }
-        // The native commands do not say what is there instead; the script does, as where they fail over it.
-        (Verb::Release, Value::Int(0)) if form.is_native() => return Answer::OtherForm,
-        (Verb::Release, Value::Int(1)) if form.is_native() => {
+        (Verb::Release | Verb::Undo, Value::Int(1)) if question.keys().len() == 1 => {
             Reply::Released { deleted: 1, others: 0, foreign: 0 }
         }
+        // The native commands do not say what is there instead; the script does, as where they fail over it.
+        (Verb::Release, Value::Int(0)) if form.is_native() => return Answer::OtherForm,
         _ => failed(&value),
     };
     Answer::Reply(reply)
@@ -89,6 +82,15 @@ fn is_not_native(error: &RedisError) -> bool {
 /// Valkey, and none in Redis.
 fn is_about_the_key(error: &RedisError) -> bool {
     matches!(error.code(), Some("ERR" | "WRONGTYPE"))
+}
+
+fn counted(parts: &[Value]) -> Option<Reply> {
+    match parts {
+        [Value::Int(1), Value::Int(counter @ 1..)] => Some(Reply::Counted(counter.unsigned_abs())),
+        [Value::Int(0), Value::Int(_)] => Some(Reply::Denied),
+        [Value::Int(-2), Value::Int(_)] => Some(Reply::Failed(NodeErrorKind::Forgot.into())),
+        _ => None,
+    }
 }
 
 fn released(parts: &[Value]) -> Option<Reply> {
@@ -123,11 +125,12 @@ pub(super) fn unexpected(value: &Value) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, OnceLock};
 
     use uuid::Uuid;
 
     use super::*;
+    use crate::clock::{Clock, SystemClock};
     use crate::resources::Keys;
     use crate::script::Delete;
     use crate::token::Token;
@@ -142,6 +145,8 @@ mod tests {
             ttl: Duration::from_secs(1),
             fence: None,
             time_limit: Duration::from_millis(50),
+            asked: SystemClock.now(),
+            packed: OnceLock::new(),
         }
     }
 
@@ -184,6 +189,8 @@ mod tests {
         for verb in [Verb::Release, Verb::Undo] {
             let released = answer(verb, Value::Array([2, 1, 1].map(Value::Int).to_vec()));
             assert!(matches!(released, Reply::Released { deleted: 2, others: 1, foreign: 1 }));
+            let one = answer(verb, Value::Int(1));
+            assert!(matches!(one, Reply::Released { deleted: 1, others: 0, foreign: 0 }));
         }
     }
 
@@ -211,7 +218,16 @@ mod tests {
         assert!(matches!(answer(Verb::Extend, pair(1, -2)), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Extend, pair(2, 500)), Reply::Failed(_)));
         assert!(matches!(answer(Verb::Repair, Value::Okay), Reply::Failed(_)));
-        assert!(matches!(answer(Verb::Release, Value::Int(1)), Reply::Failed(_)));
+        for verb in [Verb::Release, Verb::Undo] {
+            assert!(matches!(answer(verb, Value::Int(0)), Reply::Failed(_)));
+            let two =
+                Question { keys: Keys::parse(["a", "b"].into(), "").unwrap(), ..question(verb) };
+            let read = read(&two, Form::Hash, None, Ok(Value::Int(1)));
+            assert!(
+                matches!(read, Answer::Reply(Reply::Failed(_))),
+                "of two keys, the list is told"
+            );
+        }
         assert!(matches!(answer(Verb::Release, pair(1, 0)), Reply::Failed(_)));
         let below = Value::Array([-1, 0, 0].map(Value::Int).to_vec());
         assert!(matches!(answer(Verb::Release, below), Reply::Failed(_)));

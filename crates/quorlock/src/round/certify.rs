@@ -39,12 +39,13 @@ impl Raising<'_> {
         if below.is_empty() || ballot.tally.verdict() != Verdict::Won {
             return 1;
         }
+        let clock = asked.clock();
+        let now = clock.now();
         for (index, counter) in below {
             ballot.take_back_grant(index);
-            asked.also(index, self.raise(counter, highest));
+            asked.also(index, self.raise(counter, highest, now));
         }
-        let clock = asked.clock();
-        let end = later(clock.now(), self.terms.time_limit).min(deadline);
+        let end = later(now, self.terms.time_limit).min(deadline);
         let mut timer = clock.sleep_until(end);
         loop {
             let heard = tokio::select! {
@@ -55,7 +56,7 @@ impl Raising<'_> {
             let Some((index, reply)) = heard else { return 2 };
             let failure = match reply {
                 Reply::Counted(counter) if counter < highest.get() => {
-                    asked.also(index, self.raise(counter, highest));
+                    asked.also(index, self.raise(counter, highest, clock.now()));
                     continue;
                 }
                 Reply::Counted(counter) if counter == highest.get() => None,
@@ -69,9 +70,9 @@ impl Raising<'_> {
         }
     }
 
-    fn raise(&self, granted: u64, to: FencingToken) -> Question {
+    fn raise(&self, granted: u64, to: FencingToken, now: Instant) -> Question {
         let fence = Some(Fence::Raise { granted, to: to.get() });
-        Question { fence, ..question(Verb::Certify, self.terms, self.token) }
+        Question { fence, ..question(Verb::Certify, self.terms, self.token, now) }
     }
 }
 

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::channel::oneshot;
 use quorlock::NodeErrorKind;
-use quorlock::seam::{Failure, Question, Reply, Verb};
+use quorlock::seam::{Failure, Question, Reply, ReplyTo, Verb};
 
 use super::events::{Delivery, Event, Form, Message, Route, Said};
 use super::link::{Phase, Unanswered};
@@ -22,15 +21,10 @@ const PATIENCE_FLOOR: Duration = Duration::from_millis(100);
 
 impl Network {
     /// See the library's `Node::ask`.
-    pub(super) fn ask(
-        &mut self,
-        route: Route,
-        question: Arc<Question>,
-        heard: oneshot::Sender<Reply>,
-    ) {
+    pub(super) fn ask(&mut self, route: Route, question: Arc<Question>, to: ReplyTo) {
         self.start(route);
         if self.is_dead(route.client) || question.is_revoked() {
-            return fail(heard, NodeErrorKind::Down);
+            return fail(to, NodeErrorKind::Down);
         }
         let owed = question.verb().is_release().then(|| self.number());
         if let Some(number) = owed {
@@ -38,11 +32,11 @@ impl Network {
         }
         let link = self.link(route);
         match link.phase {
-            Phase::Up => self.send(route, question, Some(heard), owed, Form::Hash),
+            Phase::Up => self.send(route, question, Some(to), owed, Form::Hash),
             Phase::Idle | Phase::Connecting if question.verb() == Verb::Acquire => {
-                link.first_asked.push((question, heard));
+                link.first_asked.push((question, to));
             }
-            _ => fail(heard, NodeErrorKind::Down),
+            _ => fail(to, NodeErrorKind::Down),
         }
     }
 
@@ -63,7 +57,7 @@ impl Network {
         &mut self,
         route: Route,
         question: Arc<Question>,
-        heard: Option<oneshot::Sender<Reply>>,
+        to: Option<ReplyTo>,
         owed: Option<u64>,
         form: Form,
     ) {
@@ -71,7 +65,7 @@ impl Network {
         let link = self.link(route);
         let epoch = link.epoch;
         let is_overtaken = owed.is_some() && link.may_set_late(question.token());
-        let unanswered = Unanswered { question: Arc::clone(&question), heard, owed, is_overtaken };
+        let unanswered = Unanswered { question: Arc::clone(&question), to, owed, is_overtaken };
         link.unanswered.insert(number, unanswered);
         let patience = PATIENCE_FLOOR.max(question.time_limit() * 2);
         let memory = self.servers[route.node].memory;
@@ -160,8 +154,8 @@ impl Network {
                 unanswered.answer(Reply::Failed(NodeErrorKind::Down.into()));
             }
             Said::NoScript => {
-                let Unanswered { question, heard, owed, .. } = unanswered;
-                self.send(route, question, heard, owed, Form::Text);
+                let Unanswered { question, to, owed, .. } = unanswered;
+                self.send(route, question, to, owed, Form::Text);
             }
         }
     }
@@ -254,16 +248,16 @@ impl Network {
         for waiter in std::mem::take(&mut link.first_awaited) {
             let _ = waiter.send(up);
         }
-        for (question, heard) in std::mem::take(&mut link.first_asked) {
+        for (question, to) in std::mem::take(&mut link.first_asked) {
             if up && !question.is_revoked() {
-                self.send(route, question, Some(heard), None, Form::Hash);
+                self.send(route, question, Some(to), None, Form::Hash);
             } else {
-                fail(heard, NodeErrorKind::Down);
+                fail(to, NodeErrorKind::Down);
             }
         }
     }
 }
 
-pub(super) fn fail(heard: oneshot::Sender<Reply>, kind: NodeErrorKind) {
-    drop(heard.send(Reply::Failed(Failure::from(kind))));
+pub(super) fn fail(to: ReplyTo, kind: NodeErrorKind) {
+    to.send(Reply::Failed(Failure::from(kind)));
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
-use quorlock::seam::{Question, Reply};
+use quorlock::seam::{Question, Reply, ReplyTo};
 
 use super::events::{Due, Event};
 use crate::simulation::field::Flow;
@@ -42,7 +42,7 @@ pub(super) struct Link {
     pub(super) under_way: BTreeMap<u64, (u64, Arc<Question>)>,
     pub(super) owed: BTreeMap<u64, Arc<Question>>,
     pub(super) attempts: u32,
-    pub(super) first_asked: Vec<(Arc<Question>, oneshot::Sender<Reply>)>,
+    pub(super) first_asked: Vec<(Arc<Question>, ReplyTo)>,
     pub(super) first_awaited: Vec<oneshot::Sender<bool>>,
     pub(super) drained: Vec<oneshot::Sender<()>>,
 }
@@ -51,7 +51,7 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Unanswered {
     pub(super) question: Arc<Question>,
-    pub(super) heard: Option<oneshot::Sender<Reply>>,
+    pub(super) to: Option<ReplyTo>,
     /// The number of a release, while it is owed.
     pub(super) owed: Option<u64>,
     /// Whether its keys could be set behind it when it was sent.
@@ -60,9 +60,8 @@ pub(super) struct Unanswered {
 
 impl Unanswered {
     pub(super) fn answer(self, reply: Reply) {
-        if let Some(heard) = self.heard {
-            // Nobody listens any more where the simulation is at its end.
-            drop(heard.send(reply));
+        if let Some(to) = self.to {
+            to.send(reply);
         }
     }
 }

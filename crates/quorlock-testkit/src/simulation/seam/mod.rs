@@ -15,8 +15,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use quorlock::seam::{Node, Question, Reply, quarantined};
-use quorlock::{Builder, NodeErrorKind, Redlock, Standing};
+use quorlock::seam::{Node, Question, ReplyTo, quarantined};
+use quorlock::{Builder, Redlock, Standing};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -103,12 +103,8 @@ impl Node for SeamNode {
         &self.name
     }
 
-    fn ask(&self, question: Arc<Question>) -> BoxFuture<'static, Reply> {
-        let (heard, reply) = oneshot::channel();
-        self.seam.with(|network| network.ask(self.route, question, heard));
-        Box::pin(reply.map(|reply| {
-            reply.unwrap_or_else(|_| Reply::Failed(NodeErrorKind::Disconnected.into()))
-        }))
+    fn ask(&self, question: Arc<Question>, to: ReplyTo) {
+        self.seam.with(|network| network.ask(self.route, question, to));
     }
 
     fn is_up(&self) -> bool {

@@ -1,0 +1,220 @@
+//! Where the replies to one question come together, and when whoever waits for them is woken: not before they may decide.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use super::Reply;
+use crate::error::NodeErrorKind;
+use crate::sync::lock;
+
+/// When whoever waits is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// At every reply.
+    Each,
+    /// When so many nodes have gone along, or too few are left that could; at every reply from then on.
+    Decided {
+        /// How many have to.
+        needed: usize,
+    },
+}
+
+/// The replies to one question that have come, in their order.
+#[derive(Debug)]
+pub(crate) struct Inbox(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    came: VecDeque<(usize, Reply)>,
+    /// How many nodes have not replied.
+    out: usize,
+    asked: usize,
+    went_along: usize,
+    wake: Wake,
+    waiter: Option<Waker>,
+    is_closed: bool,
+}
+
+impl Inbox {
+    /// For the replies of so many nodes.
+    pub(crate) fn new(asked: usize, wake: Wake) -> Self {
+        let state = State {
+            came: VecDeque::with_capacity(asked),
+            out: asked,
+            asked,
+            went_along: 0,
+            wake,
+            waiter: None,
+            is_closed: false,
+        };
+        Self(Mutex::new(state))
+    }
+
+    /// One node is asked once more: from now on every reply wakes.
+    pub(crate) fn expect_another(&self) {
+        let mut state = lock(&self.0);
+        state.out += 1;
+        state.wake = Wake::Each;
+    }
+
+    /// Whether every reply that was asked for has been taken.
+    pub(crate) fn is_done(&self) -> bool {
+        let state = lock(&self.0);
+        state.out == 0 && state.came.is_empty()
+    }
+
+    /// The next reply in the order of arrival, also one that nobody was woken for; `None` when all have been taken.
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<(usize, Reply)>> {
+        let mut state = lock(&self.0);
+        if let Some(first) = state.came.pop_front() {
+            return Poll::Ready(Some(first));
+        }
+        if state.out == 0 {
+            return Poll::Ready(None);
+        }
+        match &mut state.waiter {
+            Some(waiter) => waiter.clone_from(cx.waker()),
+            waiter => *waiter = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Nobody will look any more: replies still to come are let go, and nobody is woken by them.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.0);
+        state.is_closed = true;
+        let waiter = state.waiter.take();
+        drop(state);
+        drop(waiter);
+    }
+
+    fn put(&self, index: usize, reply: Reply) {
+        let mut state = lock(&self.0);
+        if state.is_closed {
+            return;
+        }
+        state.out = state.out.saturating_sub(1);
+        state.went_along += usize::from(reply.goes_along());
+        state.came.push_back((index, reply));
+        let waiter = if state.is_worth_a_look() { state.waiter.take() } else { None };
+        drop(state);
+        waiter.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    fn is_worth_a_look(&self) -> bool {
+        match self.wake {
+            Wake::Each => true,
+            Wake::Decided { needed } => {
+                let replied = self.asked.saturating_sub(self.out);
+                let against = replied.saturating_sub(self.went_along);
+                self.out == 0
+                    || self.went_along >= needed
+                    || self.asked.saturating_sub(against) < needed
+            }
+        }
+    }
+}
+
+/// Where one node's reply goes. Dropped without one, it says that the connection has broken.
+#[derive(Debug)]
+#[must_use = "whoever asked waits for the reply"]
+pub struct ReplyTo {
+    inbox: Option<Arc<Inbox>>,
+    index: usize,
+}
+
+impl ReplyTo {
+    /// A place for the reply of node `index`.
+    pub(crate) fn inbox(inbox: &Arc<Inbox>, index: usize) -> Self {
+        Self { inbox: Some(Arc::clone(inbox)), index }
+    }
+
+    /// Nobody waits for it.
+    pub(crate) fn nobody() -> Self {
+        Self { inbox: None, index: 0 }
+    }
+
+    /// Hands the reply over.
+    pub fn send(mut self, reply: Reply) {
+        if let Some(inbox) = self.inbox.take() {
+            inbox.put(self.index, reply);
+        }
+    }
+}
+
+impl Drop for ReplyTo {
+    fn drop(&mut self) {
+        if let Some(inbox) = self.inbox.take() {
+            inbox.put(self.index, Reply::Failed(NodeErrorKind::Disconnected.into()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::task::{ArcWake, waker};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl ArcWake for Bell {
+        fn wake_by_ref(bell: &Arc<Self>) {
+            bell.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// After which of the replies a waiter, who takes all that is there whenever he is woken, is woken.
+    fn woken(asked: usize, wake: Wake, replies: &[Reply]) -> Vec<bool> {
+        let inbox = Arc::new(Inbox::new(asked, wake));
+        let bell = Arc::new(Bell::default());
+        let wakes = waker(Arc::clone(&bell));
+        let cx = Context::from_waker(&wakes);
+        let take_all = || while let Poll::Ready(Some(_)) = inbox.poll_next(&cx) {};
+        take_all();
+        let woken = replies.iter().enumerate().map(|(index, reply)| {
+            ReplyTo::inbox(&inbox, index).send(reply.clone());
+            let is_woken = bell.0.swap(0, Ordering::SeqCst) > 0;
+            if is_woken {
+                take_all();
+            }
+            is_woken
+        });
+        woken.collect()
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_when_the_replies_may_decide_and_not_before() {
+        let decided = Wake::Decided { needed: 3 };
+        let yes = || Reply::Granted;
+        let no = || Reply::Denied;
+        assert_eq!(woken(5, decided, &[yes(), yes(), yes(), yes()]), [false, false, true, true]);
+        assert_eq!(woken(5, decided, &[no(), yes(), yes(), no()]), [false; 4]);
+        assert_eq!(woken(5, decided, &[no(), no(), no(), yes()]), [false, false, true, true]);
+        assert!(woken(5, decided, &[yes(), no(), no(), yes(), no()])[4]);
+        assert_eq!(woken(2, decided, &[yes(), yes()]), [true; 2], "they are not enough anyway");
+        assert_eq!(woken(5, Wake::Each, &[no(), yes()]), [true, true]);
+    }
+
+    #[test]
+    fn a_reply_that_nobody_was_woken_for_is_there_all_the_same() {
+        let inbox = Arc::new(Inbox::new(2, Wake::Decided { needed: 2 }));
+        let cx = Context::from_waker(Waker::noop());
+        assert!(inbox.poll_next(&cx).is_pending());
+        ReplyTo::inbox(&inbox, 1).send(Reply::Granted);
+        assert!(matches!(inbox.poll_next(&cx), Poll::Ready(Some((1, Reply::Granted)))));
+        assert!(inbox.poll_next(&cx).is_pending());
+        drop(ReplyTo::inbox(&inbox, 0));
+        let failed = inbox.poll_next(&cx);
+        assert!(matches!(failed, Poll::Ready(Some((0, Reply::Failed(_))))), "{failed:?}");
+        assert!(matches!(inbox.poll_next(&cx), Poll::Ready(None)));
+        inbox.expect_another();
+        assert!(!inbox.is_done() && inbox.poll_next(&cx).is_pending());
+    }
+}

@@ -1,0 +1,180 @@
+//! Many services side by side in one task: what makes several of them ready at once wakes one task once, and each is polled
+//! only when it was woken itself.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+
+use crate::clock::Spawner;
+use crate::sync::lock;
+
+type Service = BoxFuture<'static, ()>;
+
+/// Starts the task with the first service, and again with the first after it has ended.
+pub(crate) struct OneTask {
+    spawner: Arc<dyn Spawner>,
+    arrivals: Arc<Mutex<Arrivals>>,
+}
+
+#[derive(Default)]
+struct Arrivals {
+    services: Vec<Service>,
+    /// There from the start of the task until its end.
+    task: Option<Waker>,
+}
+
+impl OneTask {
+    pub(crate) fn new(spawner: Arc<dyn Spawner>) -> Self {
+        Self { spawner, arrivals: Arc::default() }
+    }
+
+    /// Runs `service` until it ends. Dropped without having ended if the runtime of the task ends, or panics.
+    pub(crate) fn run(&self, service: Service) {
+        let mut arrivals = lock(&self.arrivals);
+        arrivals.services.push(service);
+        match &arrivals.task {
+            Some(task) => {
+                let task = task.clone();
+                drop(arrivals);
+                task.wake();
+            }
+            None => {
+                arrivals.task = Some(Waker::noop().clone());
+                drop(arrivals);
+                let (arrivals, services) = (Arc::clone(&self.arrivals), FuturesUnordered::new());
+                self.spawner.spawn(Box::pin(Task { arrivals, services }));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for OneTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneTask")
+    }
+}
+
+struct Task {
+    arrivals: Arc<Mutex<Arrivals>>,
+    services: FuturesUnordered<Service>,
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut arrivals = lock(&self.arrivals);
+            let arrived = std::mem::take(&mut arrivals.services);
+            if arrived.is_empty() && self.services.is_empty() {
+                arrivals.task = None;
+                return Poll::Ready(());
+            }
+            match &mut arrivals.task {
+                Some(task) => task.clone_from(cx.waker()),
+                task => *task = Some(cx.waker().clone()),
+            }
+            drop(arrivals);
+            for service in arrived {
+                // A panic, of an observer for one, ends one service and not its neighbours.
+                self.services.push(AssertUnwindSafe(service).catch_unwind().map(drop).boxed());
+            }
+            if self.services.poll_next_unpin(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let mut arrivals = lock(&self.arrivals);
+        arrivals.task = None;
+        let never_begun = std::mem::take(&mut arrivals.services);
+        drop(arrivals);
+        drop(never_begun);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::channel::oneshot;
+
+    use super::*;
+    use crate::clock::TokioSpawner;
+
+    /// Counts what it starts.
+    #[derive(Debug, Default)]
+    struct Counting(TokioSpawner, AtomicUsize);
+
+    impl Spawner for Counting {
+        fn spawn(&self, task: BoxFuture<'static, ()>) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            self.0.spawn(task);
+        }
+    }
+
+    /// A service that ends when it is told to, and tells by the end of its channel that it is gone.
+    fn service(one: &OneTask) -> (oneshot::Sender<()>, oneshot::Receiver<()>) {
+        let (stop, stopped) = oneshot::channel();
+        let (running, gone) = oneshot::channel();
+        one.run(Box::pin(async move {
+            let _running = running;
+            stopped.await.unwrap_or_default();
+        }));
+        (stop, gone)
+    }
+
+    #[tokio::test]
+    async fn services_share_a_task_which_begins_anew_after_the_last_has_ended() {
+        let spawner = Arc::new(Counting::default());
+        let one = OneTask::new(Arc::clone(&spawner) as Arc<dyn Spawner>);
+        let (stop_a, gone_a) = service(&one);
+        let (stop_b, gone_b) = service(&one);
+        drop(stop_a);
+        assert!(gone_a.await.is_err());
+        let (stop_c, gone_c) = service(&one);
+        drop((stop_b, stop_c));
+        assert!(gone_b.await.is_err() && gone_c.await.is_err());
+        assert_eq!(spawner.1.load(Ordering::SeqCst), 1);
+        while lock(&one.arrivals).task.is_some() {
+            tokio::task::yield_now().await;
+        }
+        let (stop, gone) = service(&one);
+        drop(stop);
+        assert!(gone.await.is_err());
+        assert_eq!(spawner.1.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_service_and_not_its_neighbour() {
+        let one = OneTask::new(Arc::new(TokioSpawner::default()));
+        one.run(Box::pin(async { panic!("a service that panics") }));
+        let (stop, mut gone) = service(&one);
+        tokio::task::yield_now().await;
+        assert!(gone.try_recv().is_ok(), "it goes on");
+        drop(stop);
+        assert!(gone.await.is_err());
+    }
+
+    #[test]
+    fn a_service_of_a_runtime_that_has_ended_is_dropped_and_the_next_one_begins_a_task() {
+        let one = OneTask::new(Arc::new(TokioSpawner::default()));
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (_stop, gone) = runtime().block_on(async { service(&one) });
+        runtime().block_on(async {
+            assert!(gone.await.is_err());
+            let (stop, gone) = service(&one);
+            drop(stop);
+            assert!(gone.await.is_err());
+        });
+    }
+}

@@ -1,0 +1,351 @@
+//! One connection's bytes: commands go out in the order in which they were put, answers come in and go to whoever waits for
+//! them, in the same order. Knows no question and no node; when a connection is opened and given up is `connection.rs`'s.
+//!
+//! Whoever asks only leaves his bytes here. One task reads and writes for all connections of a handle (`one_task.rs`), each
+//! time all that has been left since the last.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use futures::channel::oneshot;
+use futures::future::join_all;
+use futures::task::AtomicWaker;
+use redis::{Cmd, Parser, PushInfo, RedisError, RedisResult, Value};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::meter::Metered;
+use crate::sync::lock;
+
+/// Where commands are put. `Q` is what comes back with an answer, where it is not waited for.
+pub(super) struct Line<Q> {
+    queue: Mutex<Queue<Q>>,
+    /// Of whoever reads and writes.
+    driver: AtomicWaker,
+}
+
+struct Queue<Q> {
+    /// What is to be sent.
+    out: Vec<u8>,
+    /// Who waits for answers, in the order of the commands.
+    waiting: VecDeque<Waiting<Q>>,
+    is_over: bool,
+}
+
+enum Waiting<Q> {
+    Answer(oneshot::Sender<RedisResult<Value>>),
+    Question(Q),
+}
+
+impl<Q> Line<Q> {
+    /// Puts a packed command; its answer comes with `question`. Given back where the connection has ended.
+    pub(super) fn put(&self, command: &[u8], question: Q) -> Result<(), Q> {
+        let mut queue = lock(&self.queue);
+        if queue.is_over {
+            return Err(question);
+        }
+        queue.out.extend_from_slice(command);
+        queue.waiting.push_back(Waiting::Question(question));
+        drop(queue);
+        self.driver.wake();
+        Ok(())
+    }
+
+    /// Sends one command and waits for its answer.
+    pub(super) async fn ask(&self, command: Cmd) -> RedisResult<Value> {
+        let mut answers = self.ask_all(&[command]).await;
+        answers.pop().unwrap_or_else(|| Err(broken()))
+    }
+
+    /// Sends commands with nothing between them, and waits for their answers.
+    pub(super) async fn ask_all(&self, commands: &[Cmd]) -> Vec<RedisResult<Value>> {
+        let answers: Vec<_> = {
+            let mut queue = lock(&self.queue);
+            let put = commands.iter().map(|command| {
+                let (answered, answer) = oneshot::channel();
+                if !queue.is_over {
+                    command.write_packed_command(&mut queue.out);
+                    queue.waiting.push_back(Waiting::Answer(answered));
+                }
+                answer
+            });
+            put.collect()
+        };
+        self.driver.wake();
+        let heard =
+            answers.into_iter().map(async |answer| answer.await.unwrap_or_else(|_| Err(broken())));
+        join_all(heard).await.into_iter().map(|answer| answer?.extract_error()).collect()
+    }
+}
+
+fn broken() -> RedisError {
+    io::Error::from(io::ErrorKind::BrokenPipe).into()
+}
+
+/// Reads and writes. The connection is closed when it is dropped; then everybody who waits is told that it has broken.
+pub(super) struct Driver<Q> {
+    wire: Metered,
+    line: Arc<Line<Q>>,
+    parser: Parser,
+    /// What is being sent, and how much of it has been.
+    sending: Vec<u8>,
+    sent: usize,
+    is_flushed: bool,
+    /// The peer takes nothing more. What it has said before is still to be read.
+    is_deaf: bool,
+    heard: Box<dyn Fn(PushInfo) + Send>,
+}
+
+impl<Q> Driver<Q> {
+    /// A connection on which nothing has been asked; what its server says unasked goes to `heard`.
+    pub(super) fn new(
+        wire: Metered,
+        heard: impl Fn(PushInfo) + Send + 'static,
+    ) -> (Arc<Line<Q>>, Self) {
+        let queue = Queue { out: Vec::new(), waiting: VecDeque::new(), is_over: false };
+        let line = Arc::new(Line { queue: Mutex::new(queue), driver: AtomicWaker::new() });
+        let driver = Self {
+            wire,
+            line: Arc::clone(&line),
+            parser: Parser::new(),
+            sending: Vec::new(),
+            sent: 0,
+            is_flushed: true,
+            is_deaf: false,
+            heard: Box::new(heard),
+        };
+        (line, driver)
+    }
+
+    /// Reads and writes until answers to questions have come, which are put into `answers`.
+    ///
+    /// # Errors
+    ///
+    /// The connection has ended. Whoever waited has been told: the rest of the questions is in `answers` as well.
+    pub(super) async fn answers(
+        &mut self,
+        answers: &mut Vec<(Q, RedisResult<Value>)>,
+    ) -> RedisResult<()> {
+        poll_fn(|cx| self.poll_answers(cx, answers)).await
+    }
+
+    fn poll_answers(
+        &mut self,
+        cx: &mut Context<'_>,
+        answers: &mut Vec<(Q, RedisResult<Value>)>,
+    ) -> Poll<RedisResult<()>> {
+        // Before the queue is looked at, so that nothing that is put after that is missed.
+        self.line.driver.register(cx.waker());
+        self.write(cx);
+        let before = answers.len();
+        let end = loop {
+            let mut reading = Reading { wire: &mut self.wire, cx, is_at_end: false };
+            let parsed = self.parser.parse_value(&mut reading);
+            match parsed {
+                Ok(Value::Push { kind, data }) => (self.heard)(PushInfo { kind, data }),
+                Ok(value) => match lock(&self.line.queue).waiting.pop_front() {
+                    Some(Waiting::Question(question)) => answers.push((question, Ok(value))),
+                    // Nobody may wait for it any more.
+                    Some(Waiting::Answer(waiter)) => drop(waiter.send(Ok(value))),
+                    None => break unasked(),
+                },
+                Err(_) if reading.is_at_end && answers.len() == before => return Poll::Pending,
+                Err(_) if reading.is_at_end => return Poll::Ready(Ok(())),
+                Err(error) => break error,
+            }
+        };
+        for waiting in self.line.end() {
+            match waiting {
+                Waiting::Question(question) => answers.push((question, Err(end.clone()))),
+                Waiting::Answer(waiter) => drop(waiter.send(Err(end.clone()))),
+            }
+        }
+        Poll::Ready(Err(end))
+    }
+
+    /// Sends what is there, as far as the peer takes it.
+    fn write(&mut self, cx: &mut Context<'_>) {
+        while !self.is_deaf {
+            if self.sent == self.sending.len() {
+                self.sending.clear();
+                self.sent = 0;
+                std::mem::swap(&mut self.sending, &mut lock(&self.line.queue).out);
+            }
+            let rest = &self.sending[self.sent..];
+            let step = match rest.is_empty() {
+                false => Pin::new(&mut self.wire).poll_write(cx, rest),
+                true if self.is_flushed => return,
+                true => Pin::new(&mut self.wire).poll_flush(cx).map_ok(|()| 0),
+            };
+            match step {
+                Poll::Pending => return,
+                Poll::Ready(Ok(0)) if rest.is_empty() => self.is_flushed = true,
+                Poll::Ready(Ok(0) | Err(_)) => self.is_deaf = true,
+                Poll::Ready(Ok(written)) => {
+                    self.sent += written;
+                    self.is_flushed = false;
+                }
+            }
+        }
+    }
+}
+
+impl<Q> Drop for Driver<Q> {
+    fn drop(&mut self) {
+        drop(self.line.end());
+    }
+}
+
+impl<Q> Line<Q> {
+    /// From now on nothing can be put. Returns who waits.
+    fn end(&self) -> VecDeque<Waiting<Q>> {
+        let mut queue = lock(&self.queue);
+        queue.is_over = true;
+        queue.out = Vec::new();
+        std::mem::take(&mut queue.waiting)
+    }
+}
+
+fn unasked() -> RedisError {
+    io::Error::new(io::ErrorKind::InvalidData, "it answered what nobody has asked").into()
+}
+
+/// What has come by now.
+struct Reading<'a, 'b> {
+    wire: &'a mut Metered,
+    cx: &'a mut Context<'b>,
+    /// There is no more for now.
+    is_at_end: bool,
+}
+
+impl Read for Reading<'_, '_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut into = ReadBuf::new(into);
+        match Pin::new(&mut *self.wire).poll_read(self.cx, &mut into) {
+            Poll::Ready(read) => read.map(|()| into.filled().len()),
+            Poll::Pending => {
+                self.is_at_end = true;
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use redis::PushKind;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    type Answers = Vec<(u8, RedisResult<Value>)>;
+    /// What was said unasked.
+    type Pushes = Arc<Mutex<Vec<PushKind>>>;
+
+    /// A connection, its other end, and what was said on it unasked.
+    fn connection(room: usize) -> (Arc<Line<u8>>, Driver<u8>, DuplexStream, Pushes) {
+        let (near, far) = duplex(room);
+        let heard = Pushes::default();
+        let hears = Arc::clone(&heard);
+        let (line, driver) = Driver::new(Metered::new(Box::new(near)), move |push: PushInfo| {
+            lock(&hears).push(push.kind);
+        });
+        (line, driver, far, heard)
+    }
+
+    fn cmd(word: &str) -> Cmd {
+        redis::cmd(word)
+    }
+
+    #[tokio::test]
+    async fn answers_go_to_those_who_asked_in_the_order_of_the_questions() {
+        let (line, mut driver, mut far, heard) = connection(1024);
+        line.put(b"one ", 1).unwrap();
+        let mut asked = Box::pin(line.ask(cmd("PING")));
+        assert!((&mut asked).now_or_never().is_none());
+        line.put(b"two", 2).unwrap();
+        far.write_all(b":1\r\n>1\r\n+invalidate\r\n+PONG\r\n-ERR two\r\n").await.unwrap();
+        let mut answers = Answers::new();
+        driver.answers(&mut answers).await.unwrap();
+        assert_eq!(asked.await, Ok(Value::SimpleString("PONG".into())));
+        assert!(matches!(&answers[..], [(1, Ok(Value::Int(1))), (2, Ok(Value::ServerError(_)))]));
+        assert_eq!(*lock(&heard), [PushKind::Invalidate]);
+        let mut sent = [0; 21];
+        far.read_exact(&mut sent).await.unwrap();
+        assert_eq!(&sent, b"one *1\r\n$4\r\nPING\r\ntwo");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_go_through_at_once_goes_through_in_pieces_and_in_order() {
+        let (line, mut driver, mut far, _) = connection(3);
+        let all: Vec<u8> = (0..200).collect();
+        for byte in &all {
+            line.put(&[*byte], *byte).unwrap();
+        }
+        let reads = async {
+            let mut sent = Vec::new();
+            for _ in &all {
+                sent.push(far.read_u8().await.unwrap());
+                // Byte by byte, as a slow server does.
+                for byte in *b"+OK\r\n" {
+                    far.write_u8(byte).await.unwrap();
+                }
+            }
+            sent
+        };
+        let hears = async {
+            let mut answers = Answers::new();
+            while answers.len() < all.len() {
+                driver.answers(&mut answers).await.unwrap();
+            }
+            answers
+        };
+        let (sent, answers) = tokio::join!(reads, hears);
+        assert_eq!(sent, all);
+        assert!(answers.iter().map(|(question, _)| question).eq(&all));
+        assert!(answers.iter().all(|(_, answer)| *answer == Ok(Value::Okay)));
+    }
+
+    #[tokio::test]
+    async fn at_the_end_whoever_waits_is_told_and_nothing_can_be_put() {
+        for answer in ["+OK\r\n", "+OK\r\n+half", "+OK\r\n?\r\n"] {
+            let (line, mut driver, mut far, _) = connection(1024);
+            line.put(b"a", 1).unwrap();
+            line.put(b"b", 2).unwrap();
+            let mut asked = Box::pin(line.ask(cmd("PING")));
+            assert!((&mut asked).now_or_never().is_none());
+            far.write_all(answer.as_bytes()).await.unwrap();
+            drop(far);
+            let mut answers = Answers::new();
+            while driver.answers(&mut answers).await.is_ok() {}
+            assert!(matches!(&answers[..], [(1, Ok(Value::Okay)), (2, Err(_))]), "{answers:?}");
+            assert!(asked.await.is_err());
+            assert_eq!(line.put(b"c", 3), Err(3));
+            assert!(line.ask(cmd("PING")).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_has_asked_for_ends_the_connection() {
+        let (line, mut driver, mut far, _) = connection(1024);
+        line.put(b"a", 1).unwrap();
+        far.write_all(b"+OK\r\n+OK\r\n").await.unwrap();
+        let mut answers = Answers::new();
+        assert!(driver.answers(&mut answers).await.is_err());
+        assert!(matches!(&answers[..], [(1, Ok(Value::Okay))]), "{answers:?}");
+        assert_eq!(line.put(b"b", 2), Err(2));
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_is_dropped_leaves_nobody_waiting() {
+        let (line, driver, _far, _) = connection(1024);
+        let mut asked = Box::pin(line.ask(cmd("PING")));
+        assert!((&mut asked).now_or_never().is_none());
+        drop(driver);
+        assert!(asked.await.is_err_and(|error| error.is_io_error()));
+    }
+}
