@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::FutureExt;
-use quorlock::Event;
+use quorlock::{Error, Event};
 use quorlock_testkit::embedded::EmbeddedNode;
 
 use crate::support::{Events, MINUTE, TTL, pipes};
@@ -26,6 +26,28 @@ async fn g3_a_lock_that_nobody_polls_costs_no_connection() {
     assert_eq!(events.count(went_down), 0);
     assert!(guard.is_valid());
     drop(parked);
+}
+
+/// As after a pause of a machine that the node was on, too: half of the patience is over at once, and then it answers.
+#[tokio::test(start_paused = true)]
+async fn g3_a_node_that_answers_within_its_patience_is_kept() {
+    let (nodes, net, builder) = pipes(3);
+    let events = Events::default();
+    let limit = Duration::from_secs(1);
+    let redlock = builder.ttl(MINUTE).time_limit(limit).observer(events.clone()).build().unwrap();
+    let guard = redlock.lock("a").await.unwrap();
+    net.hold(&nodes[0].name());
+    drop(guard);
+    tokio::time::sleep(limit * 3 / 2).await;
+    let undrained = redlock.close(Duration::ZERO).await;
+    assert!(
+        matches!(undrained, Err(Error::Undrained { .. })),
+        "it has not answered: {undrained:?}"
+    );
+    net.release(&nodes[0].name());
+    tokio::time::sleep(limit * 10).await;
+    assert_eq!(events.count(went_down), 0);
+    assert!(nodes[0].keys().is_empty());
 }
 
 /// The acquire waits for the first connection of two nodes; the lock is over before they have one.
