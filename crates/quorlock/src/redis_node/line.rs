@@ -146,7 +146,7 @@ impl<Q> Driver<Q> {
             let parsed = self.parser.parse_value(&mut reading);
             match parsed {
                 Ok(Value::Push { kind, data }) => (self.heard)(PushInfo { kind, data }),
-                Ok(value) => match lock(&self.line.queue).waiting.pop_front() {
+                Ok(value) => match self.line.next() {
                     Some(Waiting::Question(question)) => answers.push((question, Ok(value))),
                     // Nobody may wait for it any more.
                     Some(Waiting::Answer(waiter)) => drop(waiter.send(Ok(value))),
@@ -200,6 +200,11 @@ impl<Q> Drop for Driver<Q> {
 }
 
 impl<Q> Line<Q> {
+    /// Who waits for the next answer.
+    fn next(&self) -> Option<Waiting<Q>> {
+        lock(&self.queue).waiting.pop_front()
+    }
+
     /// From now on nothing can be put. Returns who waits.
     fn end(&self) -> VecDeque<Waiting<Q>> {
         let mut queue = lock(&self.queue);

@@ -13,8 +13,9 @@
 //!    releases, of which there are no more than locks.
 //! 5. A node is asked for a new lock only while it is known to be fit, and its grant counts only if its marker was not seen to
 //!    change between the question and the answer (G1; `join.rs`).
-//! 6. A connection that owes an answer and does not even answer a `PING` for its patience is given up, and all that waits
-//!    on it ends: a frozen node collects nothing (G7). An answer that nobody has looked at yet is no silence.
+//! 6. A connection that owes an answer, gives none for half of its patience and does not even answer a `PING` for the other
+//!    half is given up, and all that waits on it ends: a frozen node collects nothing (G7).
+//! 7. An answer is read and followed up whether or not anybody waits for it.
 
 mod address;
 mod asked;
