@@ -18,32 +18,29 @@ pub(crate) enum Keeping {
 
 /// Runs until the lease ends.
 pub(crate) async fn keep(held: Arc<Held>, keeping: Keeping) {
-    let extending = async {
-        match keeping {
-            Keeping::Extended => extend_on(&held).await,
-            Keeping::OneTtl => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        _ = held.life.ended() => {}
-        () = extending => {}
+    if keeping == Keeping::Extended {
+        extend_on(&held).await;
     }
+    held.life.ended().await;
 }
 
-/// Extends at a third of the TTL after each success, after a failure again soon.
+/// Extends at a third of the TTL after each success, after a failure again soon; until the lease ends, or no extend can move
+/// its deadline any more.
 async fn extend_on(held: &Held) {
     let validity = held.terms().validity;
     let interval = validity.extend_after();
     let mut next = soon(held, interval - interval / 10, interval);
-    loop {
-        held.sleep_until(next).await;
-        if held.life.is_at_hold_end() {
-            return std::future::pending().await;
-        }
-        next = match held.extend(validity).await {
+    // Between extends one timer does for the next of them and for the deadline.
+    while held.life.ended_by(next).await.is_none() && !held.life.is_at_hold_end() {
+        let extended = tokio::select! {
+            biased;
+            _ = held.life.ended() => return,
+            // Boxed: a keeper rests nearly all the time, and would hold room for a round all the while.
+            extended = Box::pin(held.extend(validity)) => extended,
+        };
+        next = match extended {
             Ok(()) => soon(held, interval - interval / 10, interval),
-            Err(Error::Lost { .. }) => return std::future::pending().await,
+            Err(Error::Lost { .. }) => return,
             Err(_) => soon(held, retry_after(validity.ttl()) / 2, retry_after(validity.ttl())),
         };
     }

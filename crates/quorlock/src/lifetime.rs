@@ -135,16 +135,34 @@ impl Lifetime {
     /// Has a timer of its own, so it needs neither an answer of a node nor another task (G5).
     pub(crate) async fn ended(&self) -> LostReason {
         loop {
+            if let Some(reason) = self.wait(None).await {
+                return reason;
+            }
+        }
+    }
+
+    /// The same, but with nothing at `moment`, if that is sooner.
+    pub(crate) async fn ended_by(&self, moment: Instant) -> Option<LostReason> {
+        self.wait(Some(moment)).await
+    }
+
+    async fn wait(&self, moment: Option<Instant>) -> Option<LostReason> {
+        loop {
             // Before the look, so that no change is missed after it.
             let changed = self.changed.notified();
             let until = match *lock(&self.state) {
                 LeaseState::Held { until } => until,
-                LeaseState::Lost(reason) => return reason,
-                LeaseState::Released => return LostReason::Released,
+                LeaseState::Lost(reason) => return Some(reason),
+                LeaseState::Released => return Some(LostReason::Released),
             };
+            let notice = self.notice(until);
+            let first = moment.map_or(notice, |moment| moment.min(notice));
             tokio::select! {
                 biased;
-                () = self.clock.sleep_until(self.notice(until)) => {
+                () = self.clock.sleep_until(first) => {
+                    if first < notice {
+                        return None;
+                    }
                     // An extend may have moved the deadline while the timer fired.
                     self.lose_if(self.reason_to_end_at(until), |now| now == until);
                 }
