@@ -79,10 +79,6 @@ impl Held {
         self.life.held_until().map(|until| self.nodes.clock.on_std_clock(until))
     }
 
-    pub(crate) async fn sleep_until(&self, instant: Instant) {
-        self.nodes.clock.sleep_until(instant).await;
-    }
-
     /// One extend, unless the deadline stands at the end of the maximum hold time already.
     ///
     /// # Errors
