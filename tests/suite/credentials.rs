@@ -2,13 +2,13 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use quorlock::{Error, NodeErrorKind};
-use quorlock_testkit::embedded::EmbeddedNode;
+use quorlock::{Error, NodeErrorKind, Redlock};
+use quorlock_testkit::embedded::{EmbeddedNode, PipeNet};
 
-use crate::support::{connected, eventually, pipes};
+use crate::support::{BOUND, MAX_TTL, TTL, connected, eventually, pipes};
 
 #[tokio::test(start_paused = true)]
 async fn a_password_that_changes_is_asked_for_at_the_next_login_and_connections_go_on() {
@@ -88,4 +88,26 @@ async fn credentials_that_never_come_do_not_hold_up_the_other_nodes() {
     let begun = tokio::time::Instant::now();
     drop(redlock.try_lock("a").await.unwrap().expect("two of three are a quorum"));
     assert!(begun.elapsed() < Duration::from_millis(10), "{:?}", begun.elapsed());
+}
+
+/// A vault whose client knows no futures.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g3_credentials_that_block_do_not_hold_up_the_other_nodes() {
+    let nodes: Vec<_> = (0..3).map(|i| EmbeddedNode::pipe(format!("node-{i}"))).collect();
+    EmbeddedNode::bootstrap(&nodes, MAX_TTL);
+    let (open, door) = mpsc::channel::<()>();
+    let door = Mutex::new(door);
+    let ask = move |node: &str| {
+        if node.starts_with("node-0") {
+            // Until the other end is dropped.
+            let _ = door.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        }
+        async { Ok((String::new(), String::new())) }
+    };
+    let builder = Redlock::builder(nodes.iter().map(EmbeddedNode::url)).max_ttl(MAX_TTL).ttl(TTL);
+    let builder = builder.connector(Arc::new(PipeNet::new(nodes.iter().cloned())));
+    let redlock = builder.time_limit(BOUND).credentials(ask).build().unwrap();
+    let asked = tokio::time::timeout(BOUND, redlock.try_lock("a")).await;
+    drop(asked.expect("two of three are a quorum").unwrap().expect("nobody has it"));
+    drop(open);
 }

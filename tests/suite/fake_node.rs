@@ -45,6 +45,8 @@ pub(crate) enum Manner {
 pub(crate) enum Scope {
     /// What takes a lock.
     Acquires,
+    /// The greeting of the newer protocol.
+    Greetings,
     /// Whatever is asked about a lock.
     Locks,
     /// Everything, the login included; where a connection ends or hangs, it does so before it was asked anything.
@@ -170,8 +172,9 @@ impl Shared {
         let heard = state.lock_command(words);
         let (scope, manner) = state.manner;
         let is_meant = match heard.as_ref().map(|heard| heard.verb) {
-            Some(Verb::Acquire) => true,
-            Some(_) => scope != Scope::Acquires,
+            Some(Verb::Acquire) => scope != Scope::Greetings,
+            Some(_) => matches!(scope, Scope::Locks | Scope::Everything),
+            None if is(0, "HELLO") => matches!(scope, Scope::Greetings | Scope::Everything),
             None => scope == Scope::Everything,
         };
         let manner = if is_meant { manner } else { Manner::Well };

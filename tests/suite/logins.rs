@@ -1,11 +1,13 @@
 //! What a node can say at the door, before it is asked anything: full, loading, silent, no Redis. It is told as not connected, with
 //! what it said, and is used when it lets us in.
 
+use std::sync::Arc;
+
 use quorlock::{Error, NodeErrorKind, Redlock};
 use quorlock_testkit::Cluster;
 
 use crate::fake_node::{FakeNode, Manner, PASSWORD, Scope, Verb};
-use crate::support::{BOUND, Events, MINUTE, cluster_in_plain, eventually};
+use crate::support::{BOUND, Events, MAX_TTL, MINUTE, TTL, cluster_in_plain, eventually, pipes};
 
 /// What is said at the door, and what of it the error has to repeat.
 const DOORS: &[(&str, Manner, &str)] = &[
@@ -75,4 +77,32 @@ async fn a_minority_that_does_not_let_us_in_is_not_waited_for() {
         guard.release().await.unwrap();
         let_in(name, &fakes, &redlock, &events).await;
     }
+}
+
+/// A server that knows the older protocol only, or something that stands before it.
+#[tokio::test]
+async fn a_node_that_takes_no_greeting_is_used_without() {
+    for manner in [
+        Manner::Closes(b""),
+        Manner::Says(b"-ERR unknown command 'HELLO', with args beginning with: '3' \r\n"),
+        Manner::Says(b"-NOPROTO unsupported protocol version\r\n"),
+    ] {
+        let fakes = FakeNode::start_some(3).await;
+        fakes.iter().for_each(|fake| fake.answers(Scope::Greetings, manner));
+        let builder = Redlock::builder(fakes.iter().map(FakeNode::url)).without_quarantine();
+        let redlock = builder.time_limit(BOUND).build().unwrap();
+        drop(redlock.try_lock("a").await.unwrap().expect("nobody has it"));
+        redlock.close(BOUND).await.expect("every release is confirmed");
+    }
+}
+
+/// Who changes a password tells it to the clients first.
+#[tokio::test(start_paused = true)]
+async fn a_password_that_is_not_asked_for_yet_is_no_mistake() {
+    let (nodes, net, _) = pipes(3);
+    let urls = nodes.iter().map(|node| node.url().replace("://", "://:open-sesame@"));
+    let redlock = Redlock::builder(urls).max_ttl(MAX_TTL).connector(Arc::new(net));
+    let redlock = redlock.ttl(TTL).build().unwrap();
+    drop(redlock.try_lock("a").await.unwrap().expect("nobody has it"));
+    redlock.close(BOUND).await.expect("every release is confirmed");
 }

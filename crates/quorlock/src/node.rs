@@ -69,7 +69,23 @@ pub struct Question {
     pub(crate) time_limit: Duration,
     pub(crate) asked: Instant,
     /// Its command as bytes, in the form in which most nodes are asked: packed for the first of them.
-    pub(crate) packed: OnceLock<Vec<u8>>,
+    pub(crate) packed: Packed,
+}
+
+/// A command as bytes. Shows none of them: the token is in it.
+#[derive(Clone, Default)]
+pub(crate) struct Packed(OnceLock<Vec<u8>>);
+
+impl Packed {
+    pub(crate) fn get_or_pack(&self, pack: impl FnOnce() -> Vec<u8>) -> &[u8] {
+        self.0.get_or_init(pack)
+    }
+}
+
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Packed")
+    }
 }
 
 impl Question {

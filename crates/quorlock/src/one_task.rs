@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, pending};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
@@ -47,8 +47,7 @@ impl OneTask {
             None => {
                 arrivals.task = Some(Waker::noop().clone());
                 drop(arrivals);
-                let (arrivals, services) = (Arc::clone(&self.arrivals), FuturesUnordered::new());
-                self.spawner.spawn(Box::pin(Task { arrivals, services }));
+                self.spawner.spawn(Box::pin(Task::new(Arc::clone(&self.arrivals))));
             }
         }
     }
@@ -62,7 +61,17 @@ impl fmt::Debug for OneTask {
 
 struct Task {
     arrivals: Arc<Mutex<Arrivals>>,
+    /// And one that never ends: a set whose every member was polled at one go would have itself polled once more.
     services: FuturesUnordered<Service>,
+    is_over: bool,
+}
+
+impl Task {
+    fn new(arrivals: Arc<Mutex<Arrivals>>) -> Self {
+        let services = FuturesUnordered::new();
+        services.push(pending().boxed());
+        Self { arrivals, services, is_over: false }
+    }
 }
 
 impl Future for Task {
@@ -72,8 +81,10 @@ impl Future for Task {
         loop {
             let mut arrivals = lock(&self.arrivals);
             let arrived = std::mem::take(&mut arrivals.services);
-            if arrived.is_empty() && self.services.is_empty() {
+            if arrived.is_empty() && self.services.len() == 1 {
                 arrivals.task = None;
+                drop(arrivals);
+                self.is_over = true;
                 return Poll::Ready(());
             }
             match &mut arrivals.task {
@@ -94,6 +105,10 @@ impl Future for Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
+        if self.is_over {
+            // What has arrived since is its successor's.
+            return;
+        }
         let mut arrivals = lock(&self.arrivals);
         arrivals.task = None;
         let never_begun = std::mem::take(&mut arrivals.services);

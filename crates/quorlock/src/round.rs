@@ -2,7 +2,7 @@
 //! (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>). Nothing is tried again here.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::audit::Baselines;
@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::fan_out::{FanOut, Nodes};
 use crate::fencing::{self, Counters, Fencing, FencingToken};
 use crate::lease::Terms;
-use crate::node::{Fence, NodeSet, Question, Reply, Verb, Wake};
+use crate::node::{Fence, NodeSet, Packed, Question, Reply, Verb, Wake};
 use crate::quorum::Verdict;
 use crate::report::{NodeRelease, ReleaseReport};
 use crate::token::Token;
@@ -384,7 +384,7 @@ fn question(verb: Verb, terms: &Terms, token: &Arc<Token>, asked: Instant) -> Qu
         fence: lift.map(|token| Fence::Lift(token.get())),
         time_limit: terms.time_limit,
         asked,
-        packed: OnceLock::new(),
+        packed: Packed::default(),
     }
 }
 

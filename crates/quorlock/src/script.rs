@@ -243,20 +243,21 @@ pub(crate) fn packed<T>(
 ) -> T {
     let pack = || command(question, form, compared).get_packed_command();
     match (form, compared) {
-        (Form::Hash, None) => put(question.packed.get_or_init(pack)),
+        (Form::Hash, None) => put(question.packed.get_or_pack(pack)),
         _ => put(&pack()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, OnceLock};
+    use std::sync::Arc;
     use std::time::Duration;
 
     use uuid::Uuid;
 
     use super::*;
     use crate::clock::{Clock, SystemClock};
+    use crate::node::Packed;
     use crate::resources::Keys;
     use crate::token::Token;
 
@@ -269,7 +270,7 @@ mod tests {
             fence: None,
             time_limit: Duration::from_millis(500),
             asked: SystemClock.now(),
-            packed: OnceLock::new(),
+            packed: Packed::default(),
         }
     }
 

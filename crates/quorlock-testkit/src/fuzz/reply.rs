@@ -1,11 +1,10 @@
 //! A reply: what it means is worked out a second time, from its first bytes, and has to be what the library says.
 
 use std::cmp;
+use std::io;
 
 use quorlock::seam::fuzz::{Read, replies};
 use quorlock::seam::{Reply, Verb};
-use tokio_util::bytes::BytesMut;
-use tokio_util::codec::Decoder;
 
 /// What a reply is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +122,8 @@ fn contains(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
 
-/// A network delivers as it likes: a value is the same, in whatever pieces it arrives. By the driver's own decoder of
-/// streams, since that is what a connection reads with.
+/// A network delivers as it likes: a value is the same, in whatever pieces it arrives. By the parser that a connection
+/// reads with, and as that does: it is asked again also where nothing has come.
 ///
 /// What is no value may become one in pieces: see the test below.
 fn pieces_say_the_same(bytes: &[u8]) -> Result<(), String> {
@@ -140,16 +139,42 @@ fn pieces_say_the_same(bytes: &[u8]) -> Result<(), String> {
 
 /// The first value, if there is one.
 fn decoded(bytes: &[u8], size: usize) -> Option<redis::Value> {
-    let (mut codec, mut buffer) = (redis::ValueCodec::default(), BytesMut::new());
+    let mut parser = redis::Parser::new();
+    let mut coming = Coming { piece: &[], is_cut: true };
     for piece in bytes.chunks(size) {
-        buffer.extend_from_slice(piece);
-        match codec.decode(&mut buffer) {
-            Ok(None) => {}
-            Ok(value) => return value,
-            Err(_) => return None,
+        coming.piece = piece;
+        for _ in 0..2 {
+            match parser.parse_value(&mut coming) {
+                Ok(value) => return Some(value),
+                Err(error) if is_pending(&error) => {}
+                Err(_) => return None,
+            }
         }
     }
-    codec.decode_eof(&mut buffer).ok().flatten()
+    coming.is_cut = false;
+    parser.parse_value(&mut coming).ok()
+}
+
+/// What has come of a stream.
+struct Coming<'a> {
+    piece: &'a [u8],
+    /// There is more to come.
+    is_cut: bool,
+}
+
+impl io::Read for Coming<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match io::Read::read(&mut self.piece, into) {
+            Ok(0) if self.is_cut => Err(io::ErrorKind::WouldBlock.into()),
+            read => read,
+        }
+    }
+}
+
+fn is_pending(error: &redis::RedisError) -> bool {
+    let source =
+        std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ async fn g5_loss_is_told_before_the_validity_ends_whatever_the_nodes_do() {
         let until = async {
             loop {
                 let until = held.life.held_until().unwrap();
-                held.sleep_until(until - NOTICE).await;
+                SystemClock.sleep_until(until - NOTICE).await;
                 if held.life.held_until().is_none_or(|now| now == until) {
                     return until;
                 }
@@ -140,7 +140,7 @@ async fn nothing_is_sent_for_a_lease_whose_deadline_has_passed() {
     let won = acquire(&nodes, &terms(), token()).await.unwrap();
     let held = Held::new(&nodes, terms(), won, None, &Arc::new(Entropy::seeded(1)));
     // Without a keeper, nobody has told of the end.
-    held.sleep_until(held.life.held_until().unwrap()).await;
+    SystemClock.sleep_until(held.life.held_until().unwrap()).await;
     let extended = held.extend(terms().validity).await;
     assert!(matches!(extended, Err(Error::Lost { reason: LostReason::Expired, .. })));
     assert_eq!(extends(&scripted[0]), 0);
@@ -165,7 +165,7 @@ async fn g6_an_extend_answered_after_the_deadline_revives_nothing() {
     let held = hold(&nodes, None, Keeping::OneTtl).await;
     scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(40, KEPT)]));
     let until = held.life.held_until().unwrap();
-    held.sleep_until(until - 20 * MS).await;
+    SystemClock.sleep_until(until - 20 * MS).await;
     let extended = held.extend(terms().validity).await;
     assert!(matches!(extended, Err(Error::Lost { .. })), "{extended:?}");
     tokio::time::sleep(100 * MS).await;

@@ -165,7 +165,7 @@ impl Shared {
                     return drop(over);
                 }
             },
-            Link::Idle | Link::Connecting
+            Link::Connecting
                 if question.verb == Verb::Acquire
                     && (first_asked.len() as u64) < MAX_UNANSWERED =>
             {

@@ -1,7 +1,7 @@
 //! Replies, URLs and names as they come from outside, read by the library's own readers. For fuzzing only: nothing in the
 //! library uses it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use super::address::parse_all;
 use super::reply::{self, Answer};
 use crate::clock::{Clock, SystemClock};
 use crate::invalid::InvalidInput;
-use crate::node::{Fence, Question, Reply, Verb};
+use crate::node::{Fence, Packed, Question, Reply, Verb};
 use crate::resources::{Keys, Resources};
 use crate::script::{Delete, Form};
 use crate::token::Token;
@@ -58,7 +58,7 @@ pub fn replies(bytes: &[u8]) -> Result<Vec<Read>, InvalidInput> {
             fence,
             time_limit,
             asked: now,
-            packed: OnceLock::new(),
+            packed: Packed::default(),
         };
         let reply = match reply::read(&question, form, None, answer.clone()) {
             Answer::Reply(reply) => Some(reply),

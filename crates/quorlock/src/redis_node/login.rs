@@ -2,10 +2,9 @@
 //! behind it is `session.rs`'s.
 
 use std::error::Error as StdError;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures::FutureExt;
+use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use redis::{Cmd, FromRedisValue, ProtocolVersion, RedisConnectionInfo, RedisResult, Value};
 
@@ -26,9 +25,19 @@ pub(crate) type AskCredentials = Arc<
 pub(super) async fn as_whom(node: &Shared) -> Result<RedisConnectionInfo, Failure> {
     let login = node.address.login.clone();
     let Some(ask) = &node.credentials else { return Ok(login) };
-    // It is foreign code, and who waits for a connection waits for it: a panic must not end the task that connects.
-    let asked = AssertUnwindSafe(async { ask(&node.name).await }).catch_unwind().await;
-    let asked = asked.unwrap_or_else(|_| Err("asking for credentials panicked".into()));
+    // It is foreign code, and all nodes are served by one task: in one of its own it may take its time, or panic.
+    let (mut told, asked) = oneshot::channel();
+    let (ask, name) = (Arc::clone(ask), Arc::clone(&node.name));
+    node.spawner.spawn(Box::pin(async move {
+        let answer = tokio::select! {
+            biased;
+            answer = ask(&name) => answer,
+            // It took longer than a connection may.
+            () = told.cancellation() => return,
+        };
+        drop(told.send(answer));
+    }));
+    let asked = asked.await.unwrap_or_else(|_| Err("asking for credentials panicked".into()));
     let (user, password) =
         asked.map_err(|error| Failure::with_source(NodeErrorKind::Down, error))?;
     let login = match user.as_str() {
@@ -62,6 +71,8 @@ pub(super) async fn log_in(
                 continue;
             }
             Ok(other) => unexpected(&other),
+            // A password before the server asks for one: it takes any, and says so.
+            Err(failure) if needs_no_password(&failure) => continue,
             Err(failure) => failure,
         };
         if index < needed.len() {
@@ -76,6 +87,14 @@ pub(super) async fn log_in(
         }
     }
     Ok(spoken)
+}
+
+/// What a server without a password says to one: since 6.0, and before.
+fn needs_no_password(failure: &Failure) -> bool {
+    let said = failure.reason();
+    ["without any password configured", "but no password is set"]
+        .iter()
+        .any(|end| said.contains(end))
 }
 
 /// What has to be accepted.

@@ -103,11 +103,9 @@ fn expiry(release: &Question, now: Instant) -> Instant {
 mod tests {
     use uuid::Uuid;
 
-    use std::sync::OnceLock;
-
     use super::*;
     use crate::clock::{Clock, SystemClock};
-    use crate::node::Verb;
+    use crate::node::{Packed, Verb};
     use crate::resources::Keys;
     use crate::token::Token;
 
@@ -120,7 +118,7 @@ mod tests {
             ttl: Duration::from_millis(ttl_millis),
             time_limit: Duration::from_millis(5),
             asked,
-            packed: OnceLock::new(),
+            packed: Packed::default(),
         })
     }
 

@@ -125,12 +125,13 @@ pub(super) fn unexpected(value: &Value) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, OnceLock};
+    use std::sync::Arc;
 
     use uuid::Uuid;
 
     use super::*;
     use crate::clock::{Clock, SystemClock};
+    use crate::node::Packed;
     use crate::resources::Keys;
     use crate::script::Delete;
     use crate::token::Token;
@@ -146,7 +147,7 @@ mod tests {
             fence: None,
             time_limit: Duration::from_millis(50),
             asked: SystemClock.now(),
-            packed: OnceLock::new(),
+            packed: Packed::default(),
         }
     }
 

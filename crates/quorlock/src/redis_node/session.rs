@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use redis::{RedisResult, Value};
+use redis::{ProtocolVersion, RedisConnectionInfo, RedisResult, Value};
 
 use super::Shared;
 use super::asked::{NodeDriver, NodeLine};
@@ -48,13 +48,34 @@ pub(super) async fn open(
     abort: Abort,
 ) -> Result<Opened, Failure> {
     let login = as_whom(node).await?;
+    match meet(node, previous, abort.clone(), &login).await {
+        // Some hang up at a greeting that they do not know.
+        Err(failure)
+            if failure.kind() == NodeErrorKind::Disconnected
+                && login.protocol() == ProtocolVersion::RESP3 =>
+        {
+            let older = login.set_protocol(ProtocolVersion::RESP2);
+            // What it said at first says more of why.
+            meet(node, previous, abort, &older).await.map_err(|_| failure)
+        }
+        met => met,
+    }
+}
+
+/// Connects and logs in.
+async fn meet(
+    node: &Shared,
+    previous: Option<&Identity>,
+    abort: Abort,
+    login: &RedisConnectionInfo,
+) -> Result<Opened, Failure> {
     let wire = node.connector.connect(node.address.server.clone(), abort).await;
     let wire = wire.map_err(|error| Failure::with_source(NodeErrorKind::Down, error))?;
     let watch = Arc::new(Watch::default());
     let heard = Arc::clone(&watch);
     let (line, mut driver) = Driver::new(Metered::new(wire), move |push| heard.hear(&push));
     let mut met = Box::pin(async {
-        let protocol = log_in(&line, &login).await?;
+        let protocol = log_in(&line, login).await?;
         let introduced = introduce(&line, &node.client_name, previous).await;
         let place = Place { line: Arc::clone(&line), watch, protocol };
         let joined = match &node.joining {
