@@ -256,6 +256,9 @@ fn read(ask: &Ask<'_>, reply: &Reply) -> seam::Reply {
         }
         (Verb::Extend, [0, _]) => seam::Reply::Missing,
         (Verb::Extend, [-1, _]) => seam::Reply::HeldByAnother,
+        (Verb::Release | Verb::Undo, [1]) => {
+            seam::Reply::Released { deleted: 1, others: 0, foreign: 0 }
+        }
         (Verb::Release | Verb::Undo, [deleted, others, foreign]) => {
             let count = |number: i64| usize::try_from(number).expect("a script counts from 0");
             let (deleted, others, foreign) = (count(*deleted), count(*others), count(*foreign));

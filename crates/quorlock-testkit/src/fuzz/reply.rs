@@ -69,6 +69,7 @@ fn expected(verb: Verb, bytes: &[u8]) -> Meaning {
             Some([-1, _]) => Meaning::HeldByAnother,
             _ => Meaning::Failed,
         },
+        (Verb::Release | Verb::Undo, b':', Some(1)) => Meaning::Released,
         (Verb::Release | Verb::Undo, b'*', Some(3)) => match numbers::<3>(rest) {
             Some(all) if all.iter().all(|number: &i64| *number >= 0) => Meaning::Released,
             _ => Meaning::Failed,
@@ -140,13 +141,15 @@ fn pieces_say_the_same(bytes: &[u8]) -> Result<(), String> {
 /// The first value, if there is one.
 fn decoded(bytes: &[u8], size: usize) -> Option<redis::Value> {
     let mut parser = redis::Parser::new();
-    let mut coming = Coming { piece: &[], is_cut: true };
+    let mut coming = Coming { piece: &[], is_cut: true, is_at_end: false };
     for piece in bytes.chunks(size) {
         coming.piece = piece;
         for _ in 0..2 {
-            match parser.parse_value(&mut coming) {
+            coming.is_at_end = false;
+            let parsed = parser.parse_value(&mut coming);
+            match parsed {
                 Ok(value) => return Some(value),
-                Err(error) if is_pending(&error) => {}
+                Err(_) if coming.is_at_end => {}
                 Err(_) => return None,
             }
         }
@@ -160,21 +163,20 @@ struct Coming<'a> {
     piece: &'a [u8],
     /// There is more to come.
     is_cut: bool,
+    /// All of the piece was taken, and more was asked for.
+    is_at_end: bool,
 }
 
 impl io::Read for Coming<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match io::Read::read(&mut self.piece, into) {
-            Ok(0) if self.is_cut => Err(io::ErrorKind::WouldBlock.into()),
+            Ok(0) if self.is_cut => {
+                self.is_at_end = true;
+                Err(io::ErrorKind::WouldBlock.into())
+            }
             read => read,
         }
     }
-}
-
-fn is_pending(error: &redis::RedisError) -> bool {
-    let source =
-        std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    source.is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 #[cfg(test)]

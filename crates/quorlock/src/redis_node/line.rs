@@ -20,6 +20,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::meter::Metered;
 use crate::sync::lock;
 
+/// What is kept of the room that a burst took, once it is over: in bytes, and in answers to come.
+const KEPT: (usize, usize) = (64 << 10, 256);
+
 /// Where commands are put. `Q` is what comes back with an answer, where it is not waited for.
 pub(super) struct Line<Q> {
     queue: Mutex<Queue<Q>>,
@@ -137,6 +140,9 @@ impl<Q> Driver<Q> {
         cx: &mut Context<'_>,
         answers: &mut Vec<(Q, RedisResult<Value>)>,
     ) -> Poll<RedisResult<()>> {
+        if answers.is_empty() {
+            answers.shrink_to(KEPT.1);
+        }
         // Before the queue is looked at, so that nothing that is put after that is missed.
         self.line.driver.register(cx.waker());
         self.write(cx);
@@ -177,7 +183,7 @@ impl<Q> Driver<Q> {
             let rest = &self.sending[self.sent..];
             let step = match rest.is_empty() {
                 false => Pin::new(&mut self.wire).poll_write(cx, rest),
-                true if self.is_flushed => return,
+                true if self.is_flushed => return self.sending.shrink_to(KEPT.0),
                 true => Pin::new(&mut self.wire).poll_flush(cx).map_ok(|()| 0),
             };
             match step {
@@ -202,7 +208,12 @@ impl<Q> Drop for Driver<Q> {
 impl<Q> Line<Q> {
     /// Who waits for the next answer.
     fn next(&self) -> Option<Waiting<Q>> {
-        lock(&self.queue).waiting.pop_front()
+        let mut queue = lock(&self.queue);
+        let first = queue.waiting.pop_front();
+        if queue.waiting.is_empty() {
+            queue.waiting.shrink_to(KEPT.1);
+        }
+        first
     }
 
     /// From now on nothing can be put. Returns who waits.
