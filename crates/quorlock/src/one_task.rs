@@ -4,6 +4,7 @@
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -20,6 +21,22 @@ type Service = BoxFuture<'static, ()>;
 pub(crate) struct OneTask {
     spawner: Arc<dyn Spawner>,
     arrivals: Arc<Mutex<Arrivals>>,
+    crowd: Crowd,
+}
+
+/// Whether more than one operation is under way on the services: then others are about to ask too, and are let run first,
+/// once, so that all of it is sent by one call of the system.
+#[derive(Clone, Default)]
+pub(crate) struct Crowd(Arc<AtomicBool>);
+
+impl Crowd {
+    pub(crate) fn note(&self, operations: usize) {
+        self.0.store(operations > 1, Ordering::Relaxed);
+    }
+
+    fn is_there(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Default)]
@@ -31,7 +48,12 @@ struct Arrivals {
 
 impl OneTask {
     pub(crate) fn new(spawner: Arc<dyn Spawner>) -> Self {
-        Self { spawner, arrivals: Arc::default() }
+        Self { spawner, arrivals: Arc::default(), crowd: Crowd::default() }
+    }
+
+    /// Where services note how many operations are under way.
+    pub(crate) fn crowd(&self) -> &Crowd {
+        &self.crowd
     }
 
     /// Runs `service` until it ends. Dropped without having ended if the runtime of the task ends, or panics.
@@ -47,7 +69,8 @@ impl OneTask {
             None => {
                 arrivals.task = Some(Waker::noop().clone());
                 drop(arrivals);
-                self.spawner.spawn(Box::pin(Task::new(Arc::clone(&self.arrivals))));
+                self.spawner
+                    .spawn(Box::pin(Task::new(Arc::clone(&self.arrivals), self.crowd.clone())));
             }
         }
     }
@@ -63,14 +86,16 @@ struct Task {
     arrivals: Arc<Mutex<Arrivals>>,
     /// And one that never ends: a set whose every member was polled at one go would have itself polled once more.
     services: FuturesUnordered<Service>,
+    crowd: Crowd,
+    has_let_others_run: bool,
     is_over: bool,
 }
 
 impl Task {
-    fn new(arrivals: Arc<Mutex<Arrivals>>) -> Self {
+    fn new(arrivals: Arc<Mutex<Arrivals>>, crowd: Crowd) -> Self {
         let services = FuturesUnordered::new();
         services.push(pending().boxed());
-        Self { arrivals, services, is_over: false }
+        Self { arrivals, services, crowd, has_let_others_run: false, is_over: false }
     }
 }
 
@@ -78,6 +103,11 @@ impl Future for Task {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.has_let_others_run = !self.has_let_others_run && self.crowd.is_there();
+        if self.has_let_others_run {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             let mut arrivals = lock(&self.arrivals);
             let arrived = std::mem::take(&mut arrivals.services);
@@ -167,6 +197,25 @@ mod tests {
         drop(stop);
         assert!(gone.await.is_err());
         assert_eq!(spawner.1.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn in_a_crowd_others_run_before_the_services_do() {
+        for (operations, order) in [(1, ["service", "other"]), (2, ["other", "service"])] {
+            let one = OneTask::new(Arc::new(TokioSpawner::default()));
+            one.crowd().note(operations);
+            let ran = Arc::<Mutex<Vec<&str>>>::default();
+            let runs = |who: &'static str| {
+                let ran = Arc::clone(&ran);
+                async move { lock(&ran).push(who) }
+            };
+            one.run(Box::pin(runs("service")));
+            TokioSpawner::default().spawn(Box::pin(runs("other")));
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(*lock(&ran), order, "{operations} operations");
+        }
     }
 
     #[tokio::test]

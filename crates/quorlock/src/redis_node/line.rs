@@ -18,6 +18,7 @@ use redis::{Cmd, Parser, PushInfo, RedisError, RedisResult, Value};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::meter::Metered;
+use crate::one_task::Crowd;
 use crate::sync::lock;
 
 /// What is kept of the room that a burst took, once it is over: in bytes, and in answers to come.
@@ -99,6 +100,7 @@ pub(super) struct Driver<Q> {
     is_flushed: bool,
     /// The peer takes nothing more. What it has said before is still to be read.
     is_deaf: bool,
+    crowd: Crowd,
     heard: Box<dyn Fn(PushInfo) + Send>,
 }
 
@@ -106,6 +108,7 @@ impl<Q> Driver<Q> {
     /// A connection on which nothing has been asked; what its server says unasked goes to `heard`.
     pub(super) fn new(
         wire: Metered,
+        crowd: Crowd,
         heard: impl Fn(PushInfo) + Send + 'static,
     ) -> (Arc<Line<Q>>, Self) {
         let queue = Queue { out: Vec::new(), waiting: VecDeque::new(), is_over: false };
@@ -118,6 +121,7 @@ impl<Q> Driver<Q> {
             sent: 0,
             is_flushed: true,
             is_deaf: false,
+            crowd,
             heard: Box::new(heard),
         };
         (line, driver)
@@ -178,7 +182,9 @@ impl<Q> Driver<Q> {
             if self.sent == self.sending.len() {
                 self.sending.clear();
                 self.sent = 0;
-                std::mem::swap(&mut self.sending, &mut lock(&self.line.queue).out);
+                let mut queue = lock(&self.line.queue);
+                std::mem::swap(&mut self.sending, &mut queue.out);
+                self.crowd.note(queue.waiting.len());
             }
             let rest = &self.sending[self.sent..];
             let step = match rest.is_empty() {
@@ -267,9 +273,10 @@ mod tests {
         let (near, far) = duplex(room);
         let heard = Pushes::default();
         let hears = Arc::clone(&heard);
-        let (line, driver) = Driver::new(Metered::new(Box::new(near)), move |push: PushInfo| {
-            lock(&hears).push(push.kind);
-        });
+        let (line, driver) =
+            Driver::new(Metered::new(Box::new(near)), Crowd::default(), move |push: PushInfo| {
+                lock(&hears).push(push.kind);
+            });
         (line, driver, far, heard)
     }
 

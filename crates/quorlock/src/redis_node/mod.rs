@@ -59,7 +59,7 @@ use crate::entropy::Entropy;
 use crate::error::{Failure, NodeError};
 use crate::event::Audience;
 use crate::node::{Acted, Mode, Node, Question, ReplyTo};
-use crate::one_task::OneTask;
+use crate::one_task::{Crowd, OneTask};
 use crate::standing::{Fitness, Standing};
 use crate::sync::lock;
 
@@ -100,6 +100,7 @@ impl RedisNode {
             entropy: parts.entropy,
             spawner: parts.spawner,
             audience: parts.audience,
+            crowd: parts.services.crowd().clone(),
             state: Mutex::default(),
             settled: Settled::default(),
             busy: Notify::new(),
@@ -195,6 +196,7 @@ struct Shared {
     entropy: Arc<Entropy>,
     spawner: Arc<dyn Spawner>,
     audience: Audience,
+    crowd: Crowd,
     state: Mutex<State>,
     settled: Settled,
     /// Rung when a quiet connection is asked something.

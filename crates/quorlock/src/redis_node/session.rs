@@ -73,7 +73,8 @@ async fn meet(
     let wire = wire.map_err(|error| Failure::with_source(NodeErrorKind::Down, error))?;
     let watch = Arc::new(Watch::default());
     let heard = Arc::clone(&watch);
-    let (line, mut driver) = Driver::new(Metered::new(wire), move |push| heard.hear(&push));
+    let (line, mut driver) =
+        Driver::new(Metered::new(wire), node.crowd.clone(), move |push| heard.hear(&push));
     let mut met = Box::pin(async {
         let protocol = log_in(&line, login).await?;
         let introduced = introduce(&line, &node.client_name, previous).await;
