@@ -36,6 +36,8 @@ async fn g3_a_node_that_answers_within_its_patience_is_kept() {
     let limit = Duration::from_secs(1);
     let redlock = builder.ttl(MINUTE).time_limit(limit).observer(events.clone()).build().unwrap();
     let guard = redlock.lock("a").await.unwrap();
+    // Until nothing of that is looked after any more.
+    tokio::time::sleep(limit * 5).await;
     net.hold(&nodes[0].name());
     drop(guard);
     tokio::time::sleep(limit * 3 / 2).await;
