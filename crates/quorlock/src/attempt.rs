@@ -119,7 +119,7 @@ impl Core {
     /// After a denial: the error, if a foreign key is what denied it and that is known by `end`.
     async fn foreign(&self, wish: &Wish, missed: &mut Missed, end: Instant) -> Option<Error> {
         let Missed::Denied { undone, .. } = missed else { return None };
-        // Not kept for the rest of a wait: what has not answered by then is heard in the background.
+        // Not kept for the rest of a wait: what has not answered by then is heard by nobody.
         let failures = round::foreign(&self.nodes, self.needed(wish), undone.take()?, end).await?;
         let resources = wish.terms.keys.resources();
         self.nodes.audience.tell(|| Event::AcquireFailed {

@@ -67,6 +67,7 @@ pub struct Question {
     pub(crate) ttl: Duration,
     pub(crate) fence: Option<Fence>,
     pub(crate) time_limit: Duration,
+    /// When: what a release says of how long keys may be there counts from then.
     pub(crate) asked: Instant,
     /// Its command as bytes, in the form in which most nodes are asked: packed for the first of them.
     pub(crate) packed: Packed,

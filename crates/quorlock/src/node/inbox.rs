@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::Reply;
 use crate::error::NodeErrorKind;
+use crate::quorum::{Tally, Verdict, Vote};
 use crate::sync::lock;
 
 /// When whoever waits is woken.
@@ -29,9 +30,8 @@ struct State {
     came: VecDeque<(usize, Reply)>,
     /// How many nodes have not replied.
     out: usize,
-    asked: usize,
-    went_along: usize,
-    wake: Wake,
+    /// The votes so far; `None` where every reply wakes.
+    tally: Option<Tally>,
     waiter: Option<Waker>,
     is_closed: bool,
 }
@@ -39,15 +39,12 @@ struct State {
 impl Inbox {
     /// For the replies of so many nodes.
     pub(crate) fn new(asked: usize, wake: Wake) -> Self {
-        let state = State {
-            came: VecDeque::with_capacity(asked),
-            out: asked,
-            asked,
-            went_along: 0,
-            wake,
-            waiter: None,
-            is_closed: false,
+        let tally = match wake {
+            Wake::Each => None,
+            Wake::Decided { needed } => Some(Tally::new(needed.min(asked), asked)),
         };
+        let came = VecDeque::with_capacity(asked);
+        let state = State { came, out: asked, tally, waiter: None, is_closed: false };
         Self(Mutex::new(state))
     }
 
@@ -55,7 +52,7 @@ impl Inbox {
     pub(crate) fn expect_another(&self) {
         let mut state = lock(&self.0);
         state.out += 1;
-        state.wake = Wake::Each;
+        state.tally = None;
     }
 
     /// Whether every reply that was asked for has been taken.
@@ -95,7 +92,9 @@ impl Inbox {
             return;
         }
         state.out = state.out.saturating_sub(1);
-        state.went_along += usize::from(reply.goes_along());
+        if let Some(tally) = &mut state.tally {
+            tally.record(if reply.goes_along() { Vote::Granted } else { Vote::Failed });
+        }
         state.came.push_back((index, reply));
         let waiter = if state.is_worth_a_look() { state.waiter.take() } else { None };
         drop(state);
@@ -105,16 +104,7 @@ impl Inbox {
 
 impl State {
     fn is_worth_a_look(&self) -> bool {
-        match self.wake {
-            Wake::Each => true,
-            Wake::Decided { needed } => {
-                let replied = self.asked.saturating_sub(self.out);
-                let against = replied.saturating_sub(self.went_along);
-                self.out == 0
-                    || self.went_along >= needed
-                    || self.asked.saturating_sub(against) < needed
-            }
-        }
+        self.tally.is_none_or(|tally| tally.verdict() != Verdict::Pending)
     }
 }
 
@@ -198,7 +188,7 @@ mod tests {
         assert_eq!(woken(5, decided, &[no(), yes(), yes(), no()]), [false; 4]);
         assert_eq!(woken(5, decided, &[no(), no(), no(), yes()]), [false, false, true, true]);
         assert!(woken(5, decided, &[yes(), no(), no(), yes(), no()])[4]);
-        assert_eq!(woken(2, decided, &[yes(), yes()]), [true; 2], "they are not enough anyway");
+        assert_eq!(woken(2, decided, &[yes(), yes()]), [false, true], "more than there are");
         assert_eq!(woken(5, Wake::Each, &[no(), yes()]), [true, true]);
     }
 

@@ -43,7 +43,7 @@ impl Address {
     /// Reads a URL: `redis://` and `rediss://` (also `valkey`), `unix://`.
     fn parse(index: usize, url: &str) -> Result<Self, InvalidInput> {
         let bad = |reason: String| InvalidInput::BadUrl { index, reason };
-        // Read as plain TCP: TLS is our own stream, not the driver's.
+        // Read as plain TCP: TLS is our own stream, not that of redis-rs.
         let (plain, tls) = match url.split_once("://") {
             Some(("rediss" | "valkeys", rest)) => (format!("redis://{rest}"), true),
             _ => (url.to_owned(), false),
@@ -54,7 +54,7 @@ impl Address {
         if tls && plain.contains('#') {
             return Err(bad("a fragment (`#insecure`) is not supported".to_owned()));
         }
-        // Without the driver's words: its error repeats a part of the URL, and that can be a password.
+        // Without the words of redis-rs: its error repeats a part of the URL, and that can be a password.
         let info = plain.as_str().into_connection_info().map_err(|_| {
             let expected = "expected redis://[user:password@]host[:port][/db]";
             bad(format!("it cannot be read; {expected}"))

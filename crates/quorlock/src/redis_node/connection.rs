@@ -46,7 +46,7 @@ pub(super) fn keep_up(
     }
 }
 
-/// The task that keeps a connection up. When it ends, also because its runtime did and it was never polled, the next
+/// What keeps a connection up. When it ends, also because its runtime did and it was never polled, the next
 /// question starts another.
 struct Service(Arc<Shared>);
 

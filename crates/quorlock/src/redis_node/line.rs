@@ -21,8 +21,9 @@ use super::meter::Metered;
 use crate::one_task::Crowd;
 use crate::sync::lock;
 
-/// What is kept of the room that a burst took, once it is over: in bytes, and in answers to come.
-const KEPT: (usize, usize) = (64 << 10, 256);
+/// What is kept of the room that a burst took, once it is over: bytes to be sent, and answers that are waited for.
+const KEPT_BYTES: usize = 64 << 10;
+const KEPT_ANSWERS: usize = 256;
 
 /// Where commands are put. `Q` is what comes back with an answer, where it is not waited for.
 pub(super) struct Line<Q> {
@@ -82,6 +83,24 @@ impl<Q> Line<Q> {
         let heard =
             answers.into_iter().map(async |answer| answer.await.unwrap_or_else(|_| Err(broken())));
         join_all(heard).await.into_iter().map(|answer| answer?.extract_error()).collect()
+    }
+
+    /// Who waits for the next answer.
+    fn next(&self) -> Option<Waiting<Q>> {
+        let mut queue = lock(&self.queue);
+        let first = queue.waiting.pop_front();
+        if queue.waiting.is_empty() {
+            queue.waiting.shrink_to(KEPT_ANSWERS);
+        }
+        first
+    }
+
+    /// From now on nothing can be put. Returns who waits.
+    fn end(&self) -> VecDeque<Waiting<Q>> {
+        let mut queue = lock(&self.queue);
+        queue.is_over = true;
+        queue.out = Vec::new();
+        std::mem::take(&mut queue.waiting)
     }
 }
 
@@ -145,7 +164,7 @@ impl<Q> Driver<Q> {
         answers: &mut Vec<(Q, RedisResult<Value>)>,
     ) -> Poll<RedisResult<()>> {
         if answers.is_empty() {
-            answers.shrink_to(KEPT.1);
+            answers.shrink_to(KEPT_ANSWERS);
         }
         // Before the queue is looked at, so that nothing that is put after that is missed.
         self.line.driver.register(cx.waker());
@@ -189,7 +208,7 @@ impl<Q> Driver<Q> {
             let rest = &self.sending[self.sent..];
             let step = match rest.is_empty() {
                 false => Pin::new(&mut self.wire).poll_write(cx, rest),
-                true if self.is_flushed => return self.sending.shrink_to(KEPT.0),
+                true if self.is_flushed => return self.sending.shrink_to(KEPT_BYTES),
                 true => Pin::new(&mut self.wire).poll_flush(cx).map_ok(|()| 0),
             };
             match step {
@@ -208,26 +227,6 @@ impl<Q> Driver<Q> {
 impl<Q> Drop for Driver<Q> {
     fn drop(&mut self) {
         drop(self.line.end());
-    }
-}
-
-impl<Q> Line<Q> {
-    /// Who waits for the next answer.
-    fn next(&self) -> Option<Waiting<Q>> {
-        let mut queue = lock(&self.queue);
-        let first = queue.waiting.pop_front();
-        if queue.waiting.is_empty() {
-            queue.waiting.shrink_to(KEPT.1);
-        }
-        first
-    }
-
-    /// From now on nothing can be put. Returns who waits.
-    fn end(&self) -> VecDeque<Waiting<Q>> {
-        let mut queue = lock(&self.queue);
-        queue.is_over = true;
-        queue.out = Vec::new();
-        std::mem::take(&mut queue.waiting)
     }
 }
 

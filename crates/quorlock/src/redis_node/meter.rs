@@ -1,4 +1,4 @@
-//! A stream that ends when the server sends far more than it was asked for: the driver keeps an answer until it is
+//! A stream that ends when the server sends far more than it was asked for: the parser keeps an answer until it is
 //! whole, and one without end would be kept without end (promise G7). Knows no protocol.
 
 use std::io;

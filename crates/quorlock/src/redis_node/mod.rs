@@ -184,7 +184,7 @@ impl fmt::Debug for RedisNode {
     }
 }
 
-/// What the handle, the connection's task and the questions under way share.
+/// What the handle and what keeps the connection up share.
 struct Shared {
     name: Arc<str>,
     address: Address,

@@ -1,4 +1,4 @@
-//! The bytes under the driver: how a stream to a server is opened and closed. A seam: tests bring pipes.
+//! The stream under a line: how a stream to a server is opened and closed. A seam: tests bring pipes.
 
 use std::fmt;
 use std::io;
