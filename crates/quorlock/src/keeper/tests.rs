@@ -7,6 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::entropy::Entropy;
 use crate::error::{LostReason, NodeErrorKind};
 use crate::fan_out::Nodes;
+use crate::lease::Terms;
 use crate::node::{NodeSet, Reply, Verb};
 use crate::round::{Won, acquire};
 use crate::scripted::{KEPT, Scripted, after, nodes, terms, token};
@@ -64,6 +65,22 @@ async fn g5_loss_is_told_before_the_validity_ends_whatever_the_nodes_do() {
         assert_eq!(SystemClock.now(), until - NOTICE, "moment {moment}");
         assert!(!held.life.is_valid());
     }
+}
+
+/// Who waits for the loss has a timer of his own. Observers, and the token, have the keeper's.
+#[tokio::test(start_paused = true)]
+async fn g5_the_loss_is_told_while_an_extend_is_under_way_also_where_nobody_waits_for_it() {
+    let (nodes, scripted) = nodes(3);
+    let patient = Terms { time_limit: terms().validity.ttl(), ..terms() };
+    let won = acquire(&nodes, &patient, token()).await.unwrap();
+    let held = Arc::new(Held::new(&nodes, patient, won, None, &Arc::new(Entropy::seeded(1))));
+    nodes.spawner.spawn(Box::pin(keep(Arc::clone(&held), Keeping::Extended)));
+    silence(&scripted);
+    let until = held.life.held_until().unwrap();
+    tokio::time::sleep(until - NOTICE - MS - SystemClock.now()).await;
+    assert_eq!((extends(&scripted[0]), held.life.held_until()), (1, Some(until)));
+    tokio::time::sleep(2 * MS).await;
+    assert_eq!(held.life.held_until(), None);
 }
 
 #[tokio::test(start_paused = true)]
