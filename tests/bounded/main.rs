@@ -48,12 +48,12 @@ impl Figures {
 }
 
 #[test]
-fn g7_a_held_lock_costs_one_task_and_less_than_four_kilobytes_and_gives_them_back() {
+fn g7_a_held_lock_costs_no_task_and_at_most_one_kilobyte_and_gives_them_back() {
     let options = ["--locks", "10000", "--ttl", "900", "--hold", "0"];
     let figures = Figures::measure("held", &options);
     figures.is_at_most("guard_bytes", 64.0);
-    figures.is_at_most("bytes_per_lock", 4096.0);
-    assert_eq!(figures.of("tasks_per_lock"), 1.0);
+    figures.is_at_most("bytes_per_lock", 1024.0);
+    assert_eq!(figures.of("tasks_per_lock"), 0.0);
     figures.is_at_most("bytes_left", BUFFERS);
     assert_eq!(figures.of("tasks_left"), 0.0);
     // An extend leaves nothing behind, and neither do ten thousand locks that were given back.

@@ -30,7 +30,7 @@ pub(crate) async fn run(plan: &Plan) -> Outcome {
     tell("tasks_per_lock", each(first.tasks - before.tasks));
 
     extend(&guards).await?;
-    let extended = Reading::quiet(idle + guards.len()).await?;
+    let extended = Reading::quiet(idle).await?;
     tell("bytes_per_lock_extended", each(extended.bytes - before.bytes));
     if plan.hold > 0 {
         let already = load::read(&counts.extended);
@@ -57,7 +57,7 @@ pub(crate) async fn run(plan: &Plan) -> Outcome {
 
 async fn taken(plan: &Plan, redlock: &Redlock, guards: &mut Vec<Guard>) -> Outcome<Reading> {
     load::take(redlock, plan.locks, guards).await?;
-    Reading::quiet(plan.nodes() + guards.len()).await
+    Reading::quiet(plan.nodes()).await
 }
 
 /// Extends each of them once, as its keeper would.

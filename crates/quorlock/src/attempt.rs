@@ -14,7 +14,7 @@ use crate::fenced::Fenced;
 use crate::guard::Guard;
 use crate::handover::Lease;
 use crate::held::{Held, no_quorum};
-use crate::keeper::{self, Keeping};
+use crate::keeper::{Keeper, Keeping};
 use crate::lease::Terms;
 use crate::node::NodeSet;
 use crate::report::ReleaseReport;
@@ -33,6 +33,7 @@ pub(crate) struct Core {
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) client: Uuid,
     pub(crate) pace: Pace,
+    pub(crate) keeper: Keeper,
     pub(crate) closed: AtomicBool,
 }
 
@@ -192,10 +193,7 @@ impl Core {
     }
 
     fn guard(&self, held: Arc<Held>, keeping: Keeping) -> Guard {
-        // From here on the guard gives the lock back, whatever happens next.
-        let guard = Guard::new(Arc::clone(&held), Arc::clone(&self.settings));
-        self.nodes.spawner.spawn(Box::pin(keeper::keep(held, keeping)));
-        guard
+        Guard::new(self.keeper.keep(held, keeping), Arc::clone(&self.settings))
     }
 
     /// How many nodes have to grant.

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::event::{Audience, Observer};
 use crate::fan_out::Nodes;
 use crate::invalid::InvalidInput;
+use crate::keeper::Keeper;
 use crate::membership::{Durability, Eviction};
 use crate::node::Node;
 use crate::one_task::OneTask;
@@ -297,6 +298,7 @@ impl Builder {
         let own = addresses.into_iter().zip(names).enumerate();
         let list = nodes.unwrap_or_else(|| own.map(connected).collect());
         settings.check_certify_on(list.len())?;
+        let keeper = Keeper::new(Arc::clone(&clock), Arc::clone(&spawner));
         let nodes = Nodes { list, clock, spawner, audience };
         Ok(Redlock::new(Core {
             nodes: Arc::new(nodes),
@@ -304,6 +306,7 @@ impl Builder {
             entropy,
             client,
             pace: Pace::default(),
+            keeper,
             closed: false.into(),
         }))
     }

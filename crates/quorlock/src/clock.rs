@@ -5,7 +5,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::future::BoxFuture;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 
 use crate::suspended::{Reading, Suspended};
 use crate::sync::lock;
@@ -97,6 +97,10 @@ fn boot_time() -> Option<Duration> {
 pub trait Spawner: fmt::Debug + Send + Sync + 'static {
     /// Starts `task`, also when called from outside of a runtime, if there was one before.
     fn spawn(&self, task: BoxFuture<'static, ()>);
+    /// The runtime that it would be started on, if there is one, where there may be several: tasks of two live and end apart.
+    fn runtime(&self) -> Option<Id> {
+        None
+    }
 }
 
 /// tokio's runtime: the current one, else the one that was seen last.
@@ -107,18 +111,28 @@ pub(crate) struct TokioSpawner {
     seen: Mutex<Option<Handle>>,
 }
 
+impl TokioSpawner {
+    /// The current runtime, which is kept in mind, or the one that is.
+    fn with<T>(&self, use_it: impl FnOnce(&Handle) -> T) -> Option<T> {
+        let mut seen = lock(&self.seen);
+        if let Ok(current) = Handle::try_current()
+            && seen.as_ref().is_none_or(|seen| seen.id() != current.id())
+        {
+            *seen = Some(current);
+        }
+        let runtime = seen.clone()?;
+        drop(seen);
+        Some(use_it(&runtime))
+    }
+}
+
 impl Spawner for TokioSpawner {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        let runtime = match Handle::try_current() {
-            Ok(current) => {
-                *lock(&self.seen) = Some(current.clone());
-                Some(current)
-            }
-            Err(_) => lock(&self.seen).clone(),
-        };
-        if let Some(runtime) = runtime {
-            // Detached on purpose: the handle of a task aborts nothing when it is dropped.
-            drop(runtime.spawn(task));
-        }
+        // Detached on purpose: the handle of a task aborts nothing when it is dropped.
+        self.with(|runtime| drop(runtime.spawn(task)));
+    }
+
+    fn runtime(&self) -> Option<Id> {
+        self.with(Handle::id)
     }
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, LostReason};
 use crate::fencing::FencingToken;
 use crate::handover::Lease;
 use crate::held::Held;
+use crate::keeper::Kept;
 use crate::lease::Terms;
 use crate::report::ReleaseReport;
 use crate::resources::Resources;
@@ -35,40 +36,44 @@ use crate::settings::Settings;
 #[must_use = "the lock is given back as soon as the guard is dropped"]
 #[clippy::has_significant_drop]
 pub struct Guard {
-    held: Arc<Held>,
+    kept: Kept,
     settings: Arc<Settings>,
     /// Whether the release is still to be sent.
     armed: bool,
 }
 
 impl Guard {
-    pub(crate) fn new(held: Arc<Held>, settings: Arc<Settings>) -> Self {
-        Self { held, settings, armed: true }
+    pub(crate) fn new(kept: Kept, settings: Arc<Settings>) -> Self {
+        Self { kept, settings, armed: true }
+    }
+
+    fn held(&self) -> &Arc<Held> {
+        &self.kept.held
     }
 
     /// What is locked.
     pub fn resources(&self) -> &Resources {
-        self.held.life.resources()
+        self.held().life.resources()
     }
 
     pub(crate) fn fencing(&self) -> Option<FencingToken> {
-        self.held.terms().fencing.token()
+        self.held().terms().fencing.token()
     }
 
     /// How long the lock is valid from now on if nothing more is heard from the nodes; zero once it is lost.
     pub fn valid_for(&self) -> Duration {
-        self.held.life.valid_for()
+        self.held().life.valid_for()
     }
 
     /// The deadline of the lock as it stands, on this process's monotonic clock; each extend moves it, and a machine that
     /// was suspended brings it closer. It may have passed. `None` once the lock is lost.
     pub fn valid_until(&self) -> Option<Instant> {
-        self.held.valid_until()
+        self.held().valid_until()
     }
 
     /// Whether the lock is valid now: its deadline is ahead, and its loss has not been told. Reads the clock; asks no node.
     pub fn is_valid(&self) -> bool {
-        self.held.life.is_valid()
+        self.held().life.is_valid()
     }
 
     /// Waits for the end of the lock: resolves with the reason when it is lost, before its validity ends (promise G5: by
@@ -82,7 +87,7 @@ impl Guard {
     ///
     /// Nothing is lost by dropping it; ask for another.
     pub fn lost(&self) -> Lost {
-        let life = Arc::clone(&self.held.life);
+        let life = Arc::clone(&self.held().life);
         Lost(Box::pin(async move { life.ended().await }))
     }
 
@@ -108,11 +113,11 @@ impl Guard {
     /// ```
     pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Error> {
         if !self.is_valid() {
-            return Err(self.held.life.lost());
+            return Err(self.held().life.lost());
         }
         tokio::select! {
             biased;
-            reason = self.held.life.ended() => Err(self.held.life.lost_by(reason)),
+            reason = self.held().life.ended() => Err(self.held().life.lost_by(reason)),
             output = work => Ok(output),
         }
     }
@@ -130,7 +135,7 @@ impl Guard {
     ///
     /// Dropped half way, the nodes may keep the keys for longer; the deadline of this guard stays as it was.
     pub async fn extend(&self) -> Result<(), Error> {
-        self.held.extend(self.held.terms().validity).await
+        self.held().extend(self.held().terms().validity).await
     }
 
     /// Like [`extend`](Self::extend), for another TTL. A shorter one shortens nothing: the deadline only grows.
@@ -145,7 +150,7 @@ impl Guard {
     pub async fn extend_for(&self, ttl: Duration) -> Result<(), Error> {
         let resources = self.resources().clone();
         let Terms { validity, .. } = self.settings.terms(resources, Some(ttl))?;
-        self.held.extend(validity).await
+        self.held().extend(validity).await
     }
 
     /// Lets go of the lock without giving it back: as data, for another process that takes it up with
@@ -156,12 +161,12 @@ impl Guard {
     ///
     /// [`Error::Lost`] if the lock was not valid any more; then its keys are deleted.
     pub fn into_lease(mut self) -> Result<Lease, Error> {
-        match self.held.hand_over() {
+        match self.held().hand_over() {
             Ok(lease) => {
                 self.armed = false;
                 Ok(lease)
             }
-            Err(reason) => Err(self.held.life.lost_by(reason)),
+            Err(reason) => Err(self.held().life.lost_by(reason)),
         }
     }
 
@@ -179,8 +184,9 @@ impl Guard {
     /// before, the guard is dropped, which does the same.
     pub async fn release(mut self) -> Result<ReleaseReport, Error> {
         self.armed = false;
-        let held = Arc::clone(&self.held);
+        let held = Arc::clone(self.held());
         let (was, releasing) = held.release();
+        self.kept.let_go();
         let report = releasing.report().await;
         match was {
             Ok(()) => report,
@@ -192,7 +198,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.armed {
-            drop(self.held.release());
+            drop(self.held().release());
         }
     }
 }

@@ -30,6 +30,24 @@ pub(crate) struct Held {
     pub(crate) entropy: Arc<Entropy>,
     footprint: Arc<Mutex<Footprint>>,
     baselines: Arc<Baselines>,
+    pub(crate) seat: Seat,
+}
+
+/// When its keeper looks at a lease next, with a number, since moments may be the same.
+pub(crate) type Place = (Instant, u64);
+
+/// A lease's place with its keeper, who alone changes it.
+#[derive(Debug, Default)]
+pub(crate) struct Seat(Mutex<Option<Place>>);
+
+impl Seat {
+    pub(crate) fn take(&self, place: Place) {
+        *lock(&self.0) = Some(place);
+    }
+
+    pub(crate) fn leave(&self) -> Option<Place> {
+        lock(&self.0).take()
+    }
 }
 
 /// What a release has to cover.
@@ -63,6 +81,7 @@ impl Held {
             entropy: Arc::clone(entropy),
             footprint: Arc::new(Mutex::new(footprint)),
             baselines: Arc::new(baselines),
+            seat: Seat::default(),
         }
     }
 

@@ -1,12 +1,24 @@
-//! The task that extends a lease while its guard lives (others say watchdog). Whether the lease still holds is decided
-//! by its lifetime, whose deadline timer runs beside the extends and waits for none of them (promise G5).
+//! Extends leases while their guards live (others say watchdog), and tells of their ends in time (promise G5). One task for all
+//! leases of a handle that were taken on one runtime; what it wakes for is in `keeper/roster.rs`. Whether a lease still holds
+//! is decided by its lifetime.
 
-use std::sync::Arc;
+mod roster;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures::future::pending;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+
+use self::roster::{Next, Roster};
+use crate::clock::{Clock, Spawner};
 use crate::error::Error;
 use crate::held::Held;
 use crate::retry::jittered;
+use crate::sync::lock;
 use crate::validity::later;
 
 /// Whether a lease is extended while its guard lives.
@@ -16,39 +28,153 @@ pub(crate) enum Keeping {
     OneTtl,
 }
 
-/// Runs until the lease ends.
-pub(crate) async fn keep(held: Arc<Held>, keeping: Keeping) {
-    if keeping == Keeping::Extended {
-        extend_on(&held).await;
-    }
-    held.life.ended().await;
+/// Keeps the leases of a handle, each on the runtime on which it was taken. Dropped, it goes on for those that are left.
+pub(crate) struct Keeper {
+    clock: Arc<dyn Clock>,
+    spawner: Arc<dyn Spawner>,
+    /// One for each runtime.
+    rosters: Mutex<Vec<Arc<Roster>>>,
 }
 
-/// Extends at a third of the TTL after each success, after a failure again soon; until the lease ends, or no extend can move
-/// its deadline any more.
-async fn extend_on(held: &Held) {
-    let validity = held.terms().validity;
-    let interval = validity.extend_after();
-    let mut next = soon(held, interval - interval / 10, interval);
-    // Between extends one timer does for the next of them and for the deadline.
-    while held.life.ended_by(next).await.is_none() && !held.life.is_at_hold_end() {
-        let extended = tokio::select! {
-            biased;
-            _ = held.life.ended() => return,
-            // Boxed: a keeper rests nearly all the time, and would hold room for a round all the while.
-            extended = Box::pin(held.extend(validity)) => extended,
-        };
-        next = match extended {
-            Ok(()) => soon(held, interval - interval / 10, interval),
-            Err(Error::Lost { .. }) => return,
-            Err(_) => soon(held, retry_after(validity.ttl()) / 2, retry_after(validity.ttl())),
-        };
+impl Keeper {
+    pub(crate) fn new(clock: Arc<dyn Clock>, spawner: Arc<dyn Spawner>) -> Self {
+        Self { clock, spawner, rosters: Mutex::default() }
     }
+
+    /// Keeps the lease until it ends, or what this returns is dropped.
+    pub(crate) fn keep(&self, held: Arc<Held>, keeping: Keeping) -> Kept {
+        let roster = self.roster();
+        let extend_at = (keeping == Keeping::Extended).then(|| after_success(&held));
+        if roster.add(&held, extend_at) {
+            let service = Service { roster: Arc::clone(&roster), clock: Arc::clone(&self.clock) };
+            self.spawner.spawn(Box::pin(service.run()));
+        }
+        Kept { held, roster }
+    }
+
+    /// That of the current runtime.
+    fn roster(&self) -> Arc<Roster> {
+        let runtime = self.spawner.runtime();
+        let mut rosters = lock(&self.rosters);
+        if let Some(roster) = rosters.iter().find(|roster| roster.runtime() == runtime) {
+            return Arc::clone(roster);
+        }
+        // A runtime that has ended does not come back.
+        rosters.retain(|roster| roster.is_served());
+        let roster = Arc::new(Roster::new(runtime));
+        rosters.push(Arc::clone(&roster));
+        roster
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        lock(&self.rosters).iter().for_each(|roster| roster.close());
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keeper")
+    }
+}
+
+/// A lease that is kept for as long as this lives.
+pub(crate) struct Kept {
+    pub(crate) held: Arc<Held>,
+    roster: Arc<Roster>,
+}
+
+impl Kept {
+    /// Ends the keeping; the lease goes on.
+    pub(crate) fn let_go(&self) {
+        self.roster.remove(&self.held);
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+/// A lease that was tried to extend, and when that is to be done next.
+type Extended = (Arc<Held>, Option<Instant>);
+
+/// What keeps the leases of a roster. When it ends, also because its runtime did, they are kept no longer.
+struct Service {
+    roster: Arc<Roster>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Service {
+    async fn run(self) {
+        let mut extends = FuturesUnordered::new();
+        loop {
+            let timer = match self.roster.next() {
+                Next::At(moment) => self.clock.sleep_until(moment),
+                Next::Wait => pending().boxed(),
+                Next::End => return,
+            };
+            let mut extended: Option<Extended> = tokio::select! {
+                biased;
+                Some(extended) = extends.next() => Some(extended),
+                () = self.roster.changed() => None,
+                () = timer => None,
+            };
+            while let Some((held, next)) = extended {
+                self.roster.seat(&held, next);
+                extended = extends.next().now_or_never().flatten();
+            }
+            for held in self.roster.due(self.clock.now()) {
+                extends.push(extend(held));
+            }
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.roster.abandon();
+    }
+}
+
+/// Extends once, unless the lease ends meanwhile. Returns when to extend next, if ever.
+///
+/// A panic, of an observer for one, is this lease's alone: it is extended no more.
+async fn extend(held: Arc<Held>) -> Extended {
+    let validity = held.terms().validity;
+    let extending = async {
+        tokio::select! {
+            biased;
+            () = held.life.over() => None,
+            extended = held.extend(validity) => match extended {
+                Ok(()) if held.life.is_at_hold_end() => None,
+                Ok(()) => Some(after_success(&held)),
+                Err(Error::Lost { .. }) => None,
+                Err(_) => Some(after_failure(&held)),
+            },
+        }
+    };
+    let next = AssertUnwindSafe(extending).catch_unwind().await.unwrap_or_default();
+    (held, next)
+}
+
+/// Tells of the end of a lease whose notice has come, whatever observers make of it. Returns the notice of one that is held.
+fn notice(held: &Held, now: Instant) -> Option<Instant> {
+    catch_unwind(AssertUnwindSafe(|| held.life.lose_at_notice(now))).unwrap_or_default()
+}
+
+/// At a third of the TTL, each lease a little sooner than the next.
+fn after_success(held: &Held) -> Instant {
+    let interval = held.terms().validity.extend_after();
+    soon(held, interval - interval / 10, interval)
 }
 
 /// A fortieth to a twentieth of the TTL, so that several tries fit in before the deadline.
-fn retry_after(ttl: Duration) -> Duration {
-    (ttl / 20).max(Duration::from_millis(1))
+fn after_failure(held: &Held) -> Instant {
+    let longest = (held.terms().validity.ttl() / 20).max(Duration::from_millis(1));
+    soon(held, longest / 2, longest)
 }
 
 fn soon(held: &Held, low: Duration, high: Duration) -> Instant {

@@ -74,10 +74,14 @@ impl Lifetime {
 
     /// The deadline, as long as the lease is held; it may have passed.
     pub(crate) fn held_until(&self) -> Option<Instant> {
-        match *lock(&self.state) {
+        match self.state() {
             LeaseState::Held { until } => Some(until),
             LeaseState::Lost(_) | LeaseState::Released => None,
         }
+    }
+
+    fn state(&self) -> LeaseState {
+        *lock(&self.state)
     }
 
     pub(crate) fn is_valid(&self) -> bool {
@@ -124,7 +128,7 @@ impl Lifetime {
         self.run_out();
         self.change(|state| state.end(LeaseState::Released));
         self.token.retire();
-        match *lock(&self.state) {
+        match self.state() {
             LeaseState::Lost(reason) => Err(reason),
             LeaseState::Held { .. } | LeaseState::Released => Ok(()),
         }
@@ -135,45 +139,52 @@ impl Lifetime {
     /// Has a timer of its own, so it needs neither an answer of a node nor another task (G5).
     pub(crate) async fn ended(&self) -> LostReason {
         loop {
-            if let Some(reason) = self.wait(None).await {
-                return reason;
-            }
-        }
-    }
-
-    /// The same, but with nothing at `moment`, if that is sooner.
-    pub(crate) async fn ended_by(&self, moment: Instant) -> Option<LostReason> {
-        self.wait(Some(moment)).await
-    }
-
-    async fn wait(&self, moment: Option<Instant>) -> Option<LostReason> {
-        loop {
             // Before the look, so that no change is missed after it.
             let changed = self.changed.notified();
-            let until = match *lock(&self.state) {
+            let until = match self.state() {
                 LeaseState::Held { until } => until,
-                LeaseState::Lost(reason) => return Some(reason),
-                LeaseState::Released => return Some(LostReason::Released),
+                LeaseState::Lost(reason) => return reason,
+                LeaseState::Released => return LostReason::Released,
             };
-            let notice = self.notice(until);
-            let first = moment.map_or(notice, |moment| moment.min(notice));
             tokio::select! {
                 biased;
-                () = self.clock.sleep_until(first) => {
-                    if first < notice {
-                        return None;
-                    }
-                    // An extend may have moved the deadline while the timer fired.
-                    self.lose_if(self.reason_to_end_at(until), |now| now == until);
-                }
+                () = self.clock.sleep_until(self.notice(until)) => self.lose_at(until),
                 () = changed => {}
             }
         }
     }
 
+    /// The same without a timer, beside somebody who has one.
+    pub(crate) async fn over(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if !matches!(self.state(), LeaseState::Held { .. }) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// When the end is told as it stands, as long as the lease is held.
+    pub(crate) fn notice_at(&self) -> Option<Instant> {
+        self.held_until().map(|until| self.notice(until))
+    }
+
+    /// Ends the lease as lost if its notice has come. Returns the notice of one that is held.
+    pub(crate) fn lose_at_notice(&self, now: Instant) -> Option<Instant> {
+        loop {
+            let until = self.held_until()?;
+            let notice = self.notice(until);
+            if now < notice {
+                return Some(notice);
+            }
+            self.lose_at(until);
+        }
+    }
+
     /// The error that says how the lease was lost.
     pub(crate) fn lost(&self) -> Error {
-        let reason = match *lock(&self.state) {
+        let reason = match self.state() {
             LeaseState::Lost(reason) => reason,
             LeaseState::Released => LostReason::Released,
             LeaseState::Held { until } => self.reason_to_end_at(until),
@@ -192,6 +203,11 @@ impl Lifetime {
             self.changed.notify_waiters();
         }
         changed
+    }
+
+    /// An extend may have moved the deadline meanwhile.
+    fn lose_at(&self, until: Instant) {
+        self.lose_if(self.reason_to_end_at(until), |now| now == until);
     }
 
     fn lose_if(&self, reason: LostReason, ends_at: impl Fn(Instant) -> bool) {

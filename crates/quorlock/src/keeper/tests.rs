@@ -1,11 +1,16 @@
 //! A held lease under paused time: when it is extended, when its loss is told, and that it never comes back.
 
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use super::*;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Spawner, SystemClock, TokioSpawner};
 use crate::entropy::Entropy;
 use crate::error::{LostReason, NodeErrorKind};
+use crate::event::{Audience, Event, Observer};
 use crate::fan_out::Nodes;
 use crate::lease::Terms;
 use crate::node::{NodeSet, Reply, Verb};
@@ -17,12 +22,36 @@ const MS: Duration = Duration::from_millis(1);
 /// `max(5 ms, ttl / 100)` for the TTL of these tests: written out, so that the formula is checked and not repeated.
 const NOTICE: Duration = Duration::from_millis(10);
 
-async fn hold(nodes: &Arc<Nodes>, max_hold: Option<Duration>, keeping: Keeping) -> Arc<Held> {
-    let won = acquire(nodes, &terms(), token()).await.unwrap();
-    let entropy = Arc::new(Entropy::seeded(1));
-    let held = Arc::new(Held::new(nodes, terms(), won, max_hold, &entropy));
-    nodes.spawner.spawn(Box::pin(keep(Arc::clone(&held), keeping)));
-    held
+/// A lease, its place with its keeper, and that.
+struct Holding {
+    kept: Kept,
+    _keeper: Keeper,
+}
+
+impl Deref for Holding {
+    type Target = Held;
+
+    fn deref(&self) -> &Held {
+        &self.kept.held
+    }
+}
+
+fn keeper(nodes: &Nodes) -> Keeper {
+    Keeper::new(Arc::clone(&nodes.clock), Arc::clone(&nodes.spawner))
+}
+
+fn kept(nodes: &Nodes, held: Held, keeping: Keeping) -> Holding {
+    let keeper = keeper(nodes);
+    Holding { kept: keeper.keep(Arc::new(held), keeping), _keeper: keeper }
+}
+
+async fn held(nodes: &Arc<Nodes>, terms: Terms, max_hold: Option<Duration>) -> Held {
+    let won = acquire(nodes, &terms, token()).await.unwrap();
+    Held::new(nodes, terms, won, max_hold, &Arc::new(Entropy::seeded(1)))
+}
+
+async fn hold(nodes: &Arc<Nodes>, max_hold: Option<Duration>, keeping: Keeping) -> Holding {
+    kept(nodes, held(nodes, terms(), max_hold).await, keeping)
 }
 
 fn silence(nodes: &[Arc<Scripted>]) {
@@ -72,9 +101,7 @@ async fn g5_loss_is_told_before_the_validity_ends_whatever_the_nodes_do() {
 async fn g5_the_loss_is_told_while_an_extend_is_under_way_also_where_nobody_waits_for_it() {
     let (nodes, scripted) = nodes(3);
     let patient = Terms { time_limit: terms().validity.ttl(), ..terms() };
-    let won = acquire(&nodes, &patient, token()).await.unwrap();
-    let held = Arc::new(Held::new(&nodes, patient, won, None, &Arc::new(Entropy::seeded(1))));
-    nodes.spawner.spawn(Box::pin(keep(Arc::clone(&held), Keeping::Extended)));
+    let held = kept(&nodes, held(&nodes, patient, None).await, Keeping::Extended);
     silence(&scripted);
     let until = held.life.held_until().unwrap();
     tokio::time::sleep(until - NOTICE - MS - SystemClock.now()).await;
@@ -154,8 +181,7 @@ async fn a_shorter_extend_asks_for_what_is_left_and_a_release_knows_the_longest(
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_for_a_lease_whose_deadline_has_passed() {
     let (nodes, scripted) = nodes(3);
-    let won = acquire(&nodes, &terms(), token()).await.unwrap();
-    let held = Held::new(&nodes, terms(), won, None, &Arc::new(Entropy::seeded(1)));
+    let held = held(&nodes, terms(), None).await;
     // Without a keeper, nobody has told of the end.
     SystemClock.sleep_until(held.life.held_until().unwrap()).await;
     let extended = held.extend(terms().validity).await;
@@ -239,6 +265,137 @@ async fn an_extend_that_a_refusing_majority_answers_keeps_the_old_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_leases_are_kept_by_one_task_that_ends_with_the_last_of_them() {
+    let (nodes, scripted) = nodes(3);
+    let spawner = Arc::new(Counting::default());
+    let keeper = Keeper::new(Arc::clone(&nodes.clock), Arc::clone(&spawner) as Arc<dyn Spawner>);
+    let mut all = Vec::new();
+    for _ in 0..200 {
+        let held = Arc::new(held(&nodes, terms(), None).await);
+        all.push(keeper.keep(held, Keeping::Extended));
+    }
+    tokio::time::sleep(terms().validity.ttl() * 3).await;
+    assert!(all.iter().all(|kept| kept.held.life.is_valid()));
+    let each = extends(&scripted[0]) as f64 / 200.0;
+    assert!((9.0..=10.5).contains(&each), "{each} extends each in 3 TTLs");
+    drop(keeper);
+    assert_eq!(spawner.counts(), [1, 0]);
+    all.truncate(1);
+    tokio::time::sleep(terms().validity.ttl() * 3).await;
+    assert!(all[0].held.life.is_valid(), "also after the keeper was dropped");
+    all.clear();
+    tokio::time::sleep(MS).await;
+    assert_eq!(spawner.counts(), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_due_sooner_than_those_before_it_is_kept_too() {
+    let (nodes, _scripted) = nodes(3);
+    let keeper = keeper(&nodes);
+    let long = Terms { validity: Validity::new(3_600_000 * MS, 0.01).unwrap(), ..terms() };
+    for terms in [long, terms()] {
+        let held = Arc::new(held(&nodes, terms, None).await);
+        let kept = keeper.keep(held, Keeping::Extended);
+        tokio::time::sleep(2_000 * MS).await;
+        assert!(kept.held.life.is_valid());
+        // Left behind for as long as it lasts.
+        std::mem::forget(kept);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_are_nearly_due_go_out_with_the_first() {
+    let (nodes, _) = nodes(3);
+    let roster = Roster::new(None);
+    let mut all = Vec::new();
+    for _ in 0..200 {
+        let held = Arc::new(held(&nodes, terms(), None).await);
+        // A third of a second, of which a 32nd is ten milliseconds.
+        roster.add(&held, Some(held.now() + (100 + all.len() as u32) * MS));
+        all.push(held);
+    }
+    let begun = SystemClock.now();
+    assert_eq!(roster.due(begun + 99 * MS).len(), 0);
+    assert_eq!(roster.due(begun + 100 * MS).len(), 11);
+    assert_eq!(roster.due(begun + 100 * MS).len(), 0, "once");
+    assert_eq!(roster.due(begun + 210 * MS).len(), 100, "and all that are due");
+    assert_eq!(roster.due(begun + 300 * MS).len(), 89);
+}
+
+/// Counts the tasks that begin, and those that end.
+#[derive(Debug, Default)]
+struct Counting {
+    spawner: TokioSpawner,
+    begun: AtomicUsize,
+    ended: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    fn counts(&self) -> [usize; 2] {
+        [&self.begun, &*self.ended].map(|count| count.load(Ordering::SeqCst))
+    }
+}
+
+impl Spawner for Counting {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let ended = Arc::clone(&self.ended);
+        self.spawner.spawn(Box::pin(task.map(move |()| {
+            ended.fetch_add(1, Ordering::SeqCst);
+        })));
+    }
+}
+
+/// Panics when it is told of a failure to extend, or of a loss.
+#[derive(Debug)]
+struct Panics;
+
+impl Observer for Panics {
+    fn observe(&self, event: &Event) {
+        assert!(!matches!(event, Event::ExtendFailed { .. } | Event::Lost { .. }), "on purpose");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_over_one_lease_leaves_the_others_kept() {
+    let (calm, _) = nodes(3);
+    let (nodes, scripted) = nodes(3);
+    let audience = Audience::new(Arc::new(Panics));
+    let nodes = Arc::new(Nodes { audience, ..Arc::into_inner(nodes).unwrap() });
+    let keeper = keeper(&nodes);
+    let keep = async |nodes, terms| {
+        keeper.keep(Arc::new(held(nodes, terms, None).await), Keeping::Extended)
+    };
+    let panics = keep(&nodes, terms()).await;
+    let other = keep(&calm, terms()).await;
+    silence(&scripted);
+    tokio::time::sleep(terms().validity.ttl() * 3).await;
+    assert!(!panics.held.life.is_valid() && panics.held.life.held_until().is_none());
+    assert!(other.held.life.is_valid());
+}
+
+#[test]
+fn each_runtime_keeps_the_leases_that_were_taken_on_it() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let spawner = Arc::new(TokioSpawner::default());
+    let keeper = Keeper::new(Arc::new(SystemClock), spawner);
+    let keep = async || {
+        let (nodes, _scripted) = nodes(3);
+        keeper.keep(Arc::new(held(&nodes, terms(), None).await), Keeping::Extended)
+    };
+    let (passing, home) = (runtime(), runtime());
+    let gone = passing.block_on(keep());
+    let stays = home.block_on(keep());
+    assert_eq!(lock(&keeper.rosters).len(), 2);
+    drop(passing);
+    assert_eq!(Arc::strong_count(&gone.held), 1, "nobody keeps it");
+    assert_eq!(Arc::strong_count(&stays.held), 2);
+    let last = runtime().block_on(keep());
+    assert_eq!(lock(&keeper.rosters).len(), 2, "that of the runtime that has ended is forgotten");
+    drop((gone, last, stays));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_keeper_ends_with_the_release_and_sends_nothing_after_it() {
     let (nodes, scripted) = nodes(3);
     let held = hold(&nodes, None, Keeping::Extended).await;
@@ -247,7 +404,8 @@ async fn the_keeper_ends_with_the_release_and_sends_nothing_after_it() {
     assert!(was.is_ok());
     releasing.report().await.unwrap();
     assert_eq!(ended.now_or_never(), Some(LostReason::Released));
+    held.kept.let_go();
+    assert_eq!(Arc::strong_count(&held.kept.held), 1, "the keeper has let go of it");
     tokio::time::sleep(5_000 * MS).await;
     assert!(scripted.iter().all(|node| node.asked().last() == Some(&Verb::Release)));
-    assert_eq!(Arc::strong_count(&held), 1, "the keeper's task has ended");
 }

@@ -1,0 +1,200 @@
+//! Which leases are kept, and when each of them is looked at next. Sends nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tokio::runtime::Id;
+use tokio::sync::Notify;
+
+use super::notice;
+use crate::held::{Held, Place};
+use crate::sync::lock;
+use crate::validity::later;
+
+/// Whoever wakes for one extend takes others along whose time has nearly come, so that all go out together: within this part
+/// of their interval, and no more than so many.
+const NEARLY: u32 = 32;
+const AT_ONCE: usize = 64;
+
+/// The leases that are kept on one runtime.
+pub(crate) struct Roster {
+    runtime: Option<Id>,
+    leases: Mutex<Leases>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Leases {
+    by_moment: BTreeMap<Place, Entry>,
+    /// How many have been given a seat.
+    seated: u64,
+    /// When whoever serves this wakes next by himself.
+    wakes: Option<Instant>,
+    is_served: bool,
+    /// No lease will be added.
+    is_closed: bool,
+}
+
+struct Entry {
+    held: Arc<Held>,
+    /// When to extend next; not while that is under way, nor where the lease is not extended.
+    extend_at: Option<Instant>,
+}
+
+/// What is to be done next.
+pub(super) enum Next {
+    /// To look again at this moment, or when something changes.
+    At(Instant),
+    /// To wait for a change.
+    Wait,
+    /// Nothing, for ever.
+    End,
+}
+
+impl Roster {
+    pub(super) fn new(runtime: Option<Id>) -> Self {
+        Self { runtime, leases: Mutex::default(), changed: Notify::new() }
+    }
+
+    pub(super) fn runtime(&self) -> Option<Id> {
+        self.runtime
+    }
+
+    pub(super) fn is_served(&self) -> bool {
+        lock(&self.leases).is_served
+    }
+
+    /// Adds a lease. Says whether nobody serves this, so that whoever asks has to.
+    pub(super) fn add(&self, held: &Arc<Held>, extend_at: Option<Instant>) -> bool {
+        let Some(notice) = held.life.notice_at() else { return false };
+        let mut leases = lock(&self.leases);
+        let is_first = leases.seat(Entry { held: Arc::clone(held), extend_at }, notice);
+        let was_served = std::mem::replace(&mut leases.is_served, true);
+        drop(leases);
+        if is_first && was_served {
+            self.changed.notify_one();
+        }
+        !was_served
+    }
+
+    /// Takes a lease off.
+    pub(super) fn remove(&self, held: &Held) {
+        let mut leases = lock(&self.leases);
+        let gone = leases.remove(held);
+        let is_over = leases.is_closed && leases.by_moment.is_empty();
+        drop(leases);
+        drop(gone);
+        if is_over {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Adds no more: whoever serves this ends when none is left.
+    pub(super) fn close(&self) {
+        lock(&self.leases).is_closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Nobody serves this any more.
+    pub(super) fn abandon(&self) {
+        let mut leases = lock(&self.leases);
+        leases.is_served = false;
+        leases.wakes = None;
+        let gone = std::mem::take(&mut leases.by_moment);
+        drop(leases);
+        drop(gone);
+    }
+
+    /// Resolves when something has changed since the last time that this resolved.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    pub(super) fn next(&self) -> Next {
+        let mut leases = lock(&self.leases);
+        leases.wakes = leases.by_moment.first_key_value().map(|((moment, _), _)| *moment);
+        match leases.wakes {
+            Some(moment) => Next::At(moment),
+            None if leases.is_closed => Next::End,
+            None => Next::Wait,
+        }
+    }
+
+    /// Notes when a lease is to be extended next, unless it was taken off meanwhile.
+    pub(super) fn seat(&self, held: &Held, extend_at: Option<Instant>) {
+        let notice = held.life.notice_at();
+        let mut leases = lock(&self.leases);
+        let Some(mut entry) = leases.remove(held) else { return };
+        match notice {
+            Some(notice) => {
+                entry.extend_at = extend_at;
+                leases.seat(entry, notice);
+            }
+            None => {
+                drop(leases);
+                drop(entry);
+            }
+        }
+    }
+
+    /// Tells of the ends that are due, and returns the leases that are to be extended now.
+    pub(super) fn due(&self, now: Instant) -> Vec<Arc<Held>> {
+        let come = lock(&self.leases).come(now);
+        let mut due = Vec::new();
+        for held in come {
+            // Without a lock: whoever is told of an end may do anything.
+            match notice(&held, now) {
+                None => self.remove(&held),
+                Some(notice) => {
+                    let mut leases = lock(&self.leases);
+                    let Some(mut entry) = leases.remove(&held) else { continue };
+                    if entry.is_due(now) {
+                        entry.extend_at = None;
+                        due.push(held);
+                    }
+                    leases.seat(entry, notice);
+                }
+            }
+        }
+        due
+    }
+}
+
+impl Leases {
+    /// Says whether it is looked at sooner than anybody wakes.
+    fn seat(&mut self, entry: Entry, notice: Instant) -> bool {
+        let moment = entry.extend_at.map_or(notice, |extend| extend.min(notice));
+        let place = (moment, self.seated);
+        self.seated += 1;
+        entry.held.seat.take(place);
+        self.by_moment.insert(place, entry);
+        self.wakes.is_none_or(|wakes| moment < wakes)
+    }
+
+    fn remove(&mut self, held: &Held) -> Option<Entry> {
+        let place = held.seat.leave()?;
+        self.by_moment.remove(&place)
+    }
+
+    /// Those whose moment has come, and those that go along with them.
+    fn come(&self, now: Instant) -> Vec<Arc<Held>> {
+        let mut come = Vec::new();
+        for ((moment, _), entry) in &self.by_moment {
+            let goes_along = || !come.is_empty() && come.len() < AT_ONCE && entry.is_due(now);
+            if *moment > now && !goes_along() {
+                break;
+            }
+            come.push(Arc::clone(&entry.held));
+        }
+        come
+    }
+}
+
+impl Entry {
+    /// Whether it is to be extended within a part of its interval.
+    fn is_due(&self, now: Instant) -> bool {
+        let nearly = self.held.terms().validity.extend_after() / NEARLY;
+        self.extend_at.is_some_and(|extend| extend <= later(now, nearly))
+    }
+}
