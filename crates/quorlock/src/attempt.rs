@@ -46,22 +46,32 @@ pub(crate) struct Wish {
     pub(crate) keeping: Keeping,
 }
 
+/// Whether nodes are connected, as far as they can be.
+enum Ready {
+    /// There was nothing to wait for.
+    Before,
+    InTime,
+    TooLate,
+}
+
 impl Core {
     /// Rounds until one is won or the wait is over.
     pub(crate) async fn lock(&self, wish: &Wish) -> Result<Guard, Error> {
         let clock = &self.nodes.clock;
-        let mut wait = Wait::new(clock.now(), wish.wait_for);
+        let begun = clock.now();
+        let mut wait = Wait::new(begun, wish.wait_for);
         // To wait for no time is to ask once, also on a handle that has to connect first.
         let once = later(wait.begun(), wish.terms.time_limit);
-        // Where the nodes were not even connected in time, their answers are not waited for.
-        let first = match self.ready(self.needed(wish), wait.end().map(|end| end.max(once))).await?
-        {
-            true => wish.terms.time_limit,
-            false => Duration::ZERO,
+        let end = wait.end().map(|end| end.max(once));
+        let (first, start) = match self.ready(self.needed(wish), end).await? {
+            Ready::Before => (wish.terms.time_limit, begun),
+            Ready::InTime => (wish.terms.time_limit, clock.now()),
+            // Where the nodes were not even connected in time, their answers are not waited for.
+            Ready::TooLate => (Duration::ZERO, clock.now()),
         };
         let mut delays = self.settings.retry.delays(self.pace.measured(), &self.entropy);
         let first = Terms { time_limit: first, ..wish.terms.clone() };
-        let mut missed = match self.attempt(wish, &first).await {
+        let mut missed = match self.attempt(wish, &first, start).await {
             Ok(guard) => return Ok(guard),
             Err(missed) => missed,
         };
@@ -93,9 +103,10 @@ impl Core {
                 }
             }
             self.check_open()?;
-            let time_limit = wait.cut(wish.terms.time_limit, clock.now());
+            let start = clock.now();
+            let time_limit = wait.cut(wish.terms.time_limit, start);
             let terms = Terms { time_limit, ..wish.terms.clone() };
-            missed = match self.attempt(wish, &terms).await {
+            missed = match self.attempt(wish, &terms, start).await {
                 Ok(guard) => return Ok(guard),
                 // A round that was cut tells less than the full one before it.
                 Err(Missed::NoQuorum(_)) if time_limit < wish.terms.time_limit => missed,
@@ -107,7 +118,8 @@ impl Core {
     /// One round; `None` where somebody else holds the lock or competes for it.
     pub(crate) async fn try_lock(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
         self.ready(self.needed(wish), None).await?;
-        match self.attempt(wish, &wish.terms).await {
+        let start = self.nodes.clock.now();
+        match self.attempt(wish, &wish.terms, start).await {
             Ok(guard) => Ok(Some(guard)),
             Err(mut missed @ Missed::Denied { .. }) => {
                 let end = later(self.nodes.clock.now(), wish.terms.time_limit);
@@ -142,6 +154,7 @@ impl Core {
         let max_hold = lease.hold_until.map(left);
         let won = Won {
             token: Arc::new(lease.token.again()),
+            at: now,
             until,
             touched: nodes.all(),
             granted: NodeSet::EMPTY,
@@ -164,12 +177,13 @@ impl Core {
         if let Err(error) = held.prove(validity).await {
             if matches!(error, Error::Lost { .. }) {
                 // Nobody will take it up any more, and some nodes may just have prolonged it.
-                drop(held.releasing());
+                drop(held.releasing(self.nodes.clock.now()));
             }
             return Err(error);
         }
         let (resources, valid_for) = (held.life.resources().clone(), held.life.valid_for());
-        let guard = self.guard(Arc::new(held), Keeping::Extended);
+        let now = self.nodes.clock.now();
+        let guard = self.guard(Arc::new(held), Keeping::Extended, now);
         self.nodes.audience.tell(|| Event::TakenUp { resources, valid_for });
         Ok(guard)
     }
@@ -178,7 +192,7 @@ impl Core {
     pub(crate) async fn give_back(&self, lease: &Lease) -> Result<ReleaseReport, Error> {
         self.ready(self.nodes.quorum(), None).await?;
         let (held, _) = self.adopt(lease)?;
-        held.releasing().report().await
+        held.releasing(self.nodes.clock.now()).report().await
     }
 
     /// How many nodes certify a fencing token.
@@ -192,8 +206,8 @@ impl Core {
         Fenced::new(guard).ok_or_else(|| no_quorum(&self.nodes, &wish.terms, Vec::new()))
     }
 
-    fn guard(&self, held: Arc<Held>, keeping: Keeping) -> Guard {
-        Guard::new(self.keeper.keep(held, keeping), Arc::clone(&self.settings))
+    fn guard(&self, held: Arc<Held>, keeping: Keeping, now: Instant) -> Guard {
+        Guard::new(self.keeper.keep(held, keeping, now), Arc::clone(&self.settings))
     }
 
     /// How many nodes have to grant.
@@ -201,17 +215,22 @@ impl Core {
         wish.terms.fencing.needed(self.nodes.quorum())
     }
 
-    /// Waits for the first connections to so many nodes, until `end` at the latest. Says whether it was in time.
-    async fn ready(&self, needed: usize, end: Option<Instant>) -> Result<bool, Error> {
+    /// Waits for the first connections to so many nodes, until `end` at the latest.
+    async fn ready(&self, needed: usize, end: Option<Instant>) -> Result<Ready, Error> {
         self.check_open()?;
+        if self.nodes.are_settled() {
+            return Ok(Ready::Before);
+        }
+        // Boxed: only the first few locks of a handle wait for it.
+        let connect = Box::pin(self.nodes.connect(needed));
         let Some(end) = end else {
-            self.nodes.connect(needed).await;
-            return Ok(true);
+            connect.await;
+            return Ok(Ready::InTime);
         };
         tokio::select! {
             biased;
-            () = self.nodes.connect(needed) => Ok(true),
-            () = self.nodes.clock.sleep_until(end) => Ok(false),
+            () = connect => Ok(Ready::InTime),
+            () = self.nodes.clock.sleep_until(end) => Ok(Ready::TooLate),
         }
     }
 
@@ -220,18 +239,19 @@ impl Core {
     }
 
     /// A fresh token for every attempt (safety.md H1).
-    async fn attempt(&self, wish: &Wish, terms: &Terms) -> Result<Guard, Missed> {
+    async fn attempt(&self, wish: &Wish, terms: &Terms, start: Instant) -> Result<Guard, Missed> {
         let token = Token::new(self.client, self.entropy.bytes());
-        let round = round::acquire(&self.nodes, terms, token).await;
+        let round = round::acquire(&self.nodes, terms, token, start).await;
         let resources = wish.terms.keys.resources();
         let audience = &self.nodes.audience;
         match round {
             Ok(won) => {
                 self.pace.note(won.took, terms.time_limit);
-                let (took, votes, margin, rounds) = (won.took, won.votes, won.margin, won.rounds);
+                let (at, took) = (won.at, won.took);
+                let (votes, margin, rounds) = (won.votes, won.margin, won.rounds);
                 let held =
                     Held::new(&self.nodes, wish.terms.clone(), won, wish.max_hold, &self.entropy);
-                let guard = self.guard(Arc::new(held), wish.keeping);
+                let guard = self.guard(Arc::new(held), wish.keeping, at);
                 audience.tell(|| Event::Acquired {
                     resources: resources.clone(),
                     took,

@@ -1,6 +1,7 @@
 //! The one reading of the clock and the one way to start a task: both are seams that a simulation replaces.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -48,18 +49,26 @@ impl Clock for SystemClock {
         SystemTime::now()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
         Box::pin(async move {
+            // What is missed from here on is found at the next look: most timers are dropped before that.
+            let missed = Duration::from_nanos(MISSED.load(Ordering::Relaxed));
+            let mut now = later(tokio::time::Instant::now().into_std(), missed);
             loop {
-                let left = deadline.saturating_duration_since(Self.now());
+                let left = deadline.saturating_duration_since(now);
                 if left.is_zero() {
                     return;
                 }
                 tokio::time::sleep(left.min(LOOK_AGAIN.max(left / 2))).await;
+                now = Self.now();
             }
         })
     }
 }
+
+/// How long this machine was suspended, in nanoseconds, as far as anybody has looked.
+static MISSED: AtomicU64 = AtomicU64::new(0);
 
 /// How long this machine was suspended since the first look.
 fn missed() -> Duration {
@@ -67,17 +76,23 @@ fn missed() -> Duration {
         LazyLock::new(|| Mutex::new(Suspended::since(reading())));
     let mut suspended = lock(&SUSPENDED);
     // Read under the lock: readings come in their order.
-    suspended.by(reading())
+    let missed = suspended.by(reading(), since_begun);
+    MISSED.store(u64::try_from(missed.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    missed
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn reading() -> Reading {
-    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let begun = *BEGUN;
-    let before = begun.elapsed();
+    let before = since_begun();
     let boot = boot_time();
     let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Reading { before, boot, wall, after: begun.elapsed() }
+    Reading { before, boot, wall }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+fn since_begun() -> Duration {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGUN.elapsed()
 }
 
 /// A clock that counts suspend: `CLOCK_BOOTTIME` on Linux, `CLOCK_MONOTONIC` on Apple's systems, where the standard library's

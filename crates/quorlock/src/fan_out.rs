@@ -47,11 +47,16 @@ impl Nodes {
         FanOut { nodes: Arc::clone(self), inbox }
     }
 
+    /// Whether every first attempt to connect has ended, so that there is nothing to wait for.
+    pub(crate) fn are_settled(&self) -> bool {
+        self.list.iter().all(|node| node.is_settled())
+    }
+
     /// Waits until so many nodes are connected, or every first attempt to connect has ended.
     ///
     /// Taken before the start of a round, so that connecting does not eat the validity of a short TTL.
     pub(crate) async fn connect(&self, needed: usize) {
-        if self.list.iter().filter(|node| node.is_up()).count() >= needed {
+        if self.are_settled() {
             return;
         }
         let mut attempts: FuturesUnordered<_> =

@@ -18,7 +18,7 @@ use crate::report::ReleaseReport;
 use crate::round::{self, NotKept, Won};
 use crate::sync::lock;
 use crate::token::Token;
-use crate::validity::Validity;
+use crate::validity::{Validity, later};
 
 /// What a guard owns and its keeper works on.
 #[derive(Debug)]
@@ -162,19 +162,20 @@ impl Held {
     /// lease was still valid.
     pub(crate) fn release(&self) -> (Result<(), LostReason>, Releasing<'_>) {
         // Retires the token before the footprint is read: a late repair is either in it, or is not sent.
-        let valid_for = self.life.valid_for();
-        let was = self.life.release();
-        let releasing = self.releasing();
+        let now = self.now();
+        let valid_for = self.life.valid_for_at(now);
+        let was = self.life.release(now);
+        let releasing = self.releasing(now);
         let resources = self.life.resources();
         self.nodes.audience.tell(|| Event::Released { resources: resources.clone(), valid_for });
         (was, releasing)
     }
 
     /// Puts the release of a lease that has ended onto every node's queue.
-    pub(crate) fn releasing(&self) -> Releasing<'_> {
+    pub(crate) fn releasing(&self, now: Instant) -> Releasing<'_> {
         let Footprint { touched, ttl } = *lock(&self.footprint);
-        let asked = round::release(&self.nodes, &self.terms, &self.token, ttl, touched);
-        Releasing { held: self, asked, touched }
+        let asked = round::release(&self.nodes, &self.terms, &self.token, ttl, touched, now);
+        Releasing { held: self, asked, touched, end: later(now, self.terms.time_limit) }
     }
 
     /// Ends the lease here and hands it on as data: no key is deleted, and none is set from here any more.
@@ -186,7 +187,7 @@ impl Held {
         // In this order, before anything that may take its time: what is said is never later than what is meant.
         let (wall, now) = (self.nodes.clock.wall(), self.now());
         let until = self.life.held_until();
-        self.life.release()?;
+        self.life.release(now)?;
         let resources = self.life.resources().clone();
         self.nodes.audience.tell(|| Event::HandedOver { resources: resources.clone() });
         let on_the_wall = |instant: Instant| {
@@ -216,12 +217,13 @@ pub(crate) struct Releasing<'a> {
     held: &'a Held,
     asked: FanOut,
     touched: NodeSet,
+    end: Instant,
 }
 
 impl Releasing<'_> {
     pub(crate) async fn report(self) -> Result<ReleaseReport, Error> {
         let Held { nodes, terms, .. } = self.held;
-        let report = round::released(nodes, terms, self.asked, self.touched).await;
+        let report = round::released(nodes, terms, self.asked, self.touched, self.end).await;
         report.map_err(|failures| no_quorum(nodes, terms, failures))
     }
 }

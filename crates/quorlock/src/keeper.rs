@@ -41,10 +41,10 @@ impl Keeper {
         Self { clock, spawner, rosters: Mutex::default() }
     }
 
-    /// Keeps the lease until it ends, or what this returns is dropped.
-    pub(crate) fn keep(&self, held: Arc<Held>, keeping: Keeping) -> Kept {
+    /// Keeps the lease from `now` on until it ends, or what this returns is dropped.
+    pub(crate) fn keep(&self, held: Arc<Held>, keeping: Keeping, now: Instant) -> Kept {
         let roster = self.roster();
-        let extend_at = (keeping == Keeping::Extended).then(|| after_success(&held));
+        let extend_at = (keeping == Keeping::Extended).then(|| after_success(&held, now));
         if roster.add(&held, extend_at) {
             let service = Service { roster: Arc::clone(&roster), clock: Arc::clone(&self.clock) };
             self.spawner.spawn(Box::pin(service.run()));
@@ -150,9 +150,9 @@ async fn extend(held: Arc<Held>) -> Extended {
             () = held.life.over() => None,
             extended = held.extend(validity) => match extended {
                 Ok(()) if held.life.is_at_hold_end() => None,
-                Ok(()) => Some(after_success(&held)),
+                Ok(()) => Some(after_success(&held, held.now())),
                 Err(Error::Lost { .. }) => None,
-                Err(_) => Some(after_failure(&held)),
+                Err(_) => Some(after_failure(&held, held.now())),
             },
         }
     };
@@ -166,19 +166,15 @@ fn notice(held: &Held, now: Instant) -> Option<Instant> {
 }
 
 /// At a third of the TTL, each lease a little sooner than the next.
-fn after_success(held: &Held) -> Instant {
+fn after_success(held: &Held, now: Instant) -> Instant {
     let interval = held.terms().validity.extend_after();
-    soon(held, interval - interval / 10, interval)
+    later(now, jittered(interval - interval / 10, interval, &held.entropy))
 }
 
 /// A fortieth to a twentieth of the TTL, so that several tries fit in before the deadline.
-fn after_failure(held: &Held) -> Instant {
+fn after_failure(held: &Held, now: Instant) -> Instant {
     let longest = (held.terms().validity.ttl() / 20).max(Duration::from_millis(1));
-    soon(held, longest / 2, longest)
-}
-
-fn soon(held: &Held, low: Duration, high: Duration) -> Instant {
-    later(held.now(), jittered(low, high, &held.entropy))
+    later(now, jittered(longest / 2, longest, &held.entropy))
 }
 
 #[cfg(test)]

@@ -89,7 +89,10 @@ impl Lifetime {
     }
 
     pub(crate) fn valid_for(&self) -> Duration {
-        let now = self.clock.now();
+        self.valid_for_at(self.clock.now())
+    }
+
+    pub(crate) fn valid_for_at(&self, now: Instant) -> Duration {
         self.held_until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
@@ -111,21 +114,20 @@ impl Lifetime {
 
     /// Ends a lease that is still held as lost; one that has run out before is told so.
     pub(crate) fn lose(&self, reason: LostReason) {
-        self.run_out();
+        self.run_out(self.clock.now());
         self.lose_if(reason, |_| true);
     }
 
     /// Ends the lease if its deadline has passed.
-    fn run_out(&self) {
-        let now = self.clock.now();
+    fn run_out(&self, now: Instant) {
         if let Some(until) = self.held_until() {
             self.lose_if(self.reason_to_end_at(until), |until| until <= now);
         }
     }
 
     /// Ends the lease for good. Says how it stood: `Err` if it was lost before, or had run out.
-    pub(crate) fn release(&self) -> Result<(), LostReason> {
-        self.run_out();
+    pub(crate) fn release(&self, now: Instant) -> Result<(), LostReason> {
+        self.run_out(now);
         self.change(|state| state.end(LeaseState::Released));
         self.token.retire();
         match self.state() {

@@ -193,8 +193,8 @@ pub trait Node: fmt::Debug + Send + Sync {
     /// node has confirmed it.
     fn ask(&self, question: Arc<Question>, to: ReplyTo);
 
-    /// Whether a question would be sent at once.
-    fn is_up(&self) -> bool;
+    /// Whether the first attempt to connect has ended.
+    fn is_settled(&self) -> bool;
 
     /// Resolves once the first attempt to connect has ended, and says whether the node is connected then.
     fn connected(&self) -> BoxFuture<'static, bool>;

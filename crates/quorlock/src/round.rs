@@ -29,6 +29,8 @@ use certify::Raising;
 #[derive(Debug)]
 pub(crate) struct Won {
     pub(crate) token: Arc<Token>,
+    /// When it was.
+    pub(crate) at: Instant,
     pub(crate) until: Instant,
     /// The nodes that hold the key or may hold it.
     pub(crate) touched: NodeSet,
@@ -61,14 +63,15 @@ pub(crate) enum Missed {
 
 /// Steps 1 to 5: asks every node at once and returns at the verdict, without waiting for stragglers.
 ///
-/// Whatever was taken is given back, in the background, unless the round is won: also when this future is dropped.
+/// `start`: read before this is called, with nothing to wait for in between. Whatever was taken is given back, in the
+/// background, unless the round is won: also when this future is dropped.
 pub(crate) async fn acquire(
     nodes: &Arc<Nodes>,
     terms: &Terms,
     token: Token,
+    start: Instant,
 ) -> Result<Won, Missed> {
     let token = Arc::new(token);
-    let start = nodes.clock.now();
     let deadline = terms.validity.deadline(start);
     let mut undo = Undo::arm(nodes, terms, &token);
     let fence = fence_of_acquire(nodes, terms);
@@ -107,7 +110,18 @@ pub(crate) async fn acquire(
             let (votes, margin) = (ballot.tally.granted(), ballot.margin(nodes));
             let fencing = counters.highest();
             let (until, granted) = (deadline, ballot.granted());
-            Ok(Won { token, until, touched, granted, took, votes, margin, fencing, rounds })
+            Ok(Won {
+                token,
+                at: now,
+                until,
+                touched,
+                granted,
+                took,
+                votes,
+                margin,
+                fencing,
+                rounds,
+            })
         }
         Verdict::Won => Err(Missed::TooLate { took }),
         Verdict::Denied => {
@@ -302,16 +316,17 @@ pub(crate) fn release(
     token: &Arc<Token>,
     ttl: Duration,
     which: NodeSet,
+    now: Instant,
 ) -> FanOut {
     token.retire();
     // Where a node was not touched, nothing is to be deleted.
     let needed = nodes.quorum().saturating_sub(nodes.len() - which.len());
     let wake = Wake::Decided { needed };
-    let release = question(Verb::Release, terms, token, nodes.clock.now());
+    let release = question(Verb::Release, terms, token, now);
     nodes.ask(which, Question { ttl, ..release }, wake)
 }
 
-/// Waits until a quorum has answered a release, or cannot; the rest goes on in the background.
+/// Waits until a quorum has answered a release, or cannot, or it is `end`; the rest goes on in the background.
 ///
 /// # Errors
 ///
@@ -321,6 +336,7 @@ pub(crate) async fn released(
     terms: &Terms,
     mut asked: FanOut,
     which: NodeSet,
+    end: Instant,
 ) -> Result<ReleaseReport, Vec<NodeError>> {
     let mut report: Vec<_> = nodes
         .list
@@ -336,7 +352,6 @@ pub(crate) async fn released(
         let _ = ballot.record(index, None);
     }
     let keys = terms.keys.as_slice().len();
-    let end = later(nodes.clock.now(), terms.time_limit);
     if ballot.tally.verdict() == Verdict::Pending {
         asked
             .until(end, |index, reply| {

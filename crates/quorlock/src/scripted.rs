@@ -93,7 +93,7 @@ impl Node for Handle {
         }
     }
 
-    fn is_up(&self) -> bool {
+    fn is_settled(&self) -> bool {
         true
     }
 

@@ -15,8 +15,6 @@ pub(crate) struct Reading {
     pub(crate) boot: Option<Duration>,
     /// The time of day: it runs on also where a whole virtual machine was stopped, and may be set.
     pub(crate) wall: Duration,
-    /// The first one again, read after the others.
-    pub(crate) after: Duration,
 }
 
 /// What was missed so far. It only grows.
@@ -31,19 +29,20 @@ impl Suspended {
         Self { last: first, missed: Duration::ZERO }
     }
 
-    /// How much was missed in all by this reading.
+    /// How much was missed in all by this reading; `after` reads the first clock again, after the others, where that matters.
     ///
     /// What counts is the largest difference since the reading before: a time of day that is set forward is taken for time
     /// that passed, which only shortens what is valid; set back, it counts for nothing.
-    pub(crate) fn by(&mut self, now: Reading) -> Duration {
-        let Reading { before, boot, wall, .. } = self.last;
-        // The longest that this clock can have run between the two looks at the others.
-        let ran = now.after.saturating_sub(before);
+    pub(crate) fn by(&mut self, now: Reading, after: impl FnOnce() -> Duration) -> Duration {
+        let Reading { before, boot, wall } = self.last;
         let booted = now.boot.zip(boot).map(|(now, then)| now.saturating_sub(then));
         let most = booted.unwrap_or_default().max(now.wall.saturating_sub(wall));
-        let ahead = most.saturating_sub(ran);
-        if ahead >= LEAST {
-            self.missed = self.missed.saturating_add(ahead);
+        if most.saturating_sub(now.before.saturating_sub(before)) >= LEAST {
+            // The longest that this clock can have run between the two looks at the others.
+            let ahead = most.saturating_sub(after().saturating_sub(before));
+            if ahead >= LEAST {
+                self.missed = self.missed.saturating_add(ahead);
+            }
         }
         self.last = now;
         self.missed
@@ -58,12 +57,13 @@ mod tests {
 
     fn reading(ms: u32, boot: u32, wall: u32) -> Reading {
         let before = ms * MS;
-        Reading { before, boot: Some(boot * MS), wall: wall * MS, after: before }
+        Reading { before, boot: Some(boot * MS), wall: wall * MS }
     }
 
     fn missed(readings: impl IntoIterator<Item = Reading>) -> Duration {
         let mut suspended = Suspended::since(reading(1_000, 5_000, 70_000));
-        readings.into_iter().map(|reading| suspended.by(reading)).last().unwrap_or_default()
+        let by = |reading: Reading| suspended.by(reading, || reading.before);
+        readings.into_iter().map(by).last().unwrap_or_default()
     }
 
     #[test]
@@ -103,13 +103,12 @@ mod tests {
 
     #[test]
     fn a_process_that_is_held_up_between_two_looks_has_missed_nothing() {
-        let held_up = Reading { after: 1_400 * MS, ..reading(1_100, 5_100, 70_400) };
-        assert_eq!(missed([held_up]), Duration::ZERO);
-        assert_eq!(
-            missed([held_up, reading(1_500, 5_500, 70_500)]),
-            Duration::ZERO,
-            "nor counts it later"
-        );
+        let mut suspended = Suspended::since(reading(1_000, 5_000, 70_000));
+        // For 300 ms, after the first clock was read and before the others were.
+        let held_up = suspended.by(reading(1_100, 5_400, 70_400), || 1_400 * MS);
+        assert_eq!(held_up, Duration::ZERO);
+        let later = suspended.by(reading(1_500, 5_500, 70_500), || 1_500 * MS);
+        assert_eq!(later, Duration::ZERO, "nor counts it later");
     }
 
     #[test]

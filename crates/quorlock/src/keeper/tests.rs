@@ -42,11 +42,11 @@ fn keeper(nodes: &Nodes) -> Keeper {
 
 fn kept(nodes: &Nodes, held: Held, keeping: Keeping) -> Holding {
     let keeper = keeper(nodes);
-    Holding { kept: keeper.keep(Arc::new(held), keeping), _keeper: keeper }
+    Holding { kept: keeper.keep(Arc::new(held), keeping, SystemClock.now()), _keeper: keeper }
 }
 
 async fn held(nodes: &Arc<Nodes>, terms: Terms, max_hold: Option<Duration>) -> Held {
-    let won = acquire(nodes, &terms, token()).await.unwrap();
+    let won = acquire(nodes, &terms, token(), SystemClock.now()).await.unwrap();
     Held::new(nodes, terms, won, max_hold, &Arc::new(Entropy::seeded(1)))
 }
 
@@ -221,7 +221,7 @@ async fn extends_after(granted: NodeSet) -> usize {
     let (nodes, scripted) = nodes(3);
     let found = 100 * MS;
     scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(0, Reply::Kept { found })]));
-    let won = acquire(&nodes, &terms(), token()).await.unwrap();
+    let won = acquire(&nodes, &terms(), token(), SystemClock.now()).await.unwrap();
     let won = Won { granted, ..won };
     let held = Held::new(&nodes, terms(), won, None, &Arc::new(Entropy::seeded(1)));
     tokio::time::sleep(300 * MS).await;
@@ -248,7 +248,7 @@ async fn an_acquire_tells_who_had_granted_by_its_verdict() {
     let (nodes, scripted) = nodes(5);
     scripted[1].plan(Verb::Acquire, [after(0, Reply::Denied)]);
     scripted[4].plan(Verb::Acquire, [after(30, Reply::Granted)]);
-    let won = acquire(&nodes, &terms(), token()).await.unwrap();
+    let won = acquire(&nodes, &terms(), token(), SystemClock.now()).await.unwrap();
     assert_eq!(won.granted, NodeSet::first(4).without(1));
 }
 
@@ -272,7 +272,7 @@ async fn many_leases_are_kept_by_one_task_that_ends_with_the_last_of_them() {
     let mut all = Vec::new();
     for _ in 0..200 {
         let held = Arc::new(held(&nodes, terms(), None).await);
-        all.push(keeper.keep(held, Keeping::Extended));
+        all.push(keeper.keep(held, Keeping::Extended, SystemClock.now()));
     }
     tokio::time::sleep(terms().validity.ttl() * 3).await;
     assert!(all.iter().all(|kept| kept.held.life.is_valid()));
@@ -295,7 +295,7 @@ async fn a_lease_that_is_due_sooner_than_those_before_it_is_kept_too() {
     let long = Terms { validity: Validity::new(3_600_000 * MS, 0.01).unwrap(), ..terms() };
     for terms in [long, terms()] {
         let held = Arc::new(held(&nodes, terms, None).await);
-        let kept = keeper.keep(held, Keeping::Extended);
+        let kept = keeper.keep(held, Keeping::Extended, SystemClock.now());
         tokio::time::sleep(2_000 * MS).await;
         assert!(kept.held.life.is_valid());
         // Left behind for as long as it lasts.
@@ -364,7 +364,8 @@ async fn an_observer_that_panics_over_one_lease_leaves_the_others_kept() {
     let nodes = Arc::new(Nodes { audience, ..Arc::into_inner(nodes).unwrap() });
     let keeper = keeper(&nodes);
     let keep = async |nodes, terms| {
-        keeper.keep(Arc::new(held(nodes, terms, None).await), Keeping::Extended)
+        let held = Arc::new(held(nodes, terms, None).await);
+        keeper.keep(held, Keeping::Extended, SystemClock.now())
     };
     let panics = keep(&nodes, terms()).await;
     let other = keep(&calm, terms()).await;
@@ -381,7 +382,8 @@ fn each_runtime_keeps_the_leases_that_were_taken_on_it() {
     let keeper = Keeper::new(Arc::new(SystemClock), spawner);
     let keep = async || {
         let (nodes, _scripted) = nodes(3);
-        keeper.keep(Arc::new(held(&nodes, terms(), None).await), Keeping::Extended)
+        let held = Arc::new(held(&nodes, terms(), None).await);
+        keeper.keep(held, Keeping::Extended, SystemClock.now())
     };
     let (passing, home) = (runtime(), runtime());
     let gone = passing.block_on(keep());

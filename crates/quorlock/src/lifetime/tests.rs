@@ -74,10 +74,10 @@ async fn a_release_after_the_deadline_says_why_it_was_over() {
     for (max_hold, reason) in [(None, LostReason::Expired), (Some(50 * MS), LostReason::MaxHold)] {
         let life = lease(100 * MS, max_hold);
         advance(100 * MS).await;
-        assert_eq!(life.release(), Err(reason));
+        assert_eq!(life.release(SystemClock.now()), Err(reason));
         assert_eq!(life.held_until(), None);
     }
-    assert_eq!(lease(100 * MS, None).release(), Ok(()));
+    assert_eq!(lease(100 * MS, None).release(SystemClock.now()), Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +87,7 @@ async fn a_lease_that_is_lost_stays_so_and_so_does_its_token() {
     assert!(life.token.is_retired());
     assert!(!life.extend(now() + 200 * MS));
     assert_eq!(told(&life).await, (Duration::ZERO, LostReason::MajorityGone));
-    assert_eq!(life.release(), Err(LostReason::MajorityGone));
+    assert_eq!(life.release(SystemClock.now()), Err(LostReason::MajorityGone));
 }
 
 #[tokio::test(start_paused = true)]

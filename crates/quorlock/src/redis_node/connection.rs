@@ -52,11 +52,11 @@ struct Service(Arc<Shared>);
 
 impl Drop for Service {
     fn drop(&mut self) {
+        self.0.settled.set(false);
         let mut state = lock(&self.0.state);
         let was = std::mem::replace(&mut state.link, Link::Idle);
         let first_asked = std::mem::take(&mut state.first_asked);
         drop(state);
-        self.0.settled.set(false);
         drop((was, first_asked));
     }
 }

@@ -35,7 +35,7 @@ pub(super) struct Line<Q> {
 struct Queue<Q> {
     /// What is to be sent.
     out: Vec<u8>,
-    /// Who waits for answers, in the order of the commands.
+    /// Who waits for the answers to that, in the order of the commands.
     waiting: VecDeque<Waiting<Q>>,
     is_over: bool,
 }
@@ -85,16 +85,6 @@ impl<Q> Line<Q> {
         join_all(heard).await.into_iter().map(|answer| answer?.extract_error()).collect()
     }
 
-    /// Who waits for the next answer.
-    fn next(&self) -> Option<Waiting<Q>> {
-        let mut queue = lock(&self.queue);
-        let first = queue.waiting.pop_front();
-        if queue.waiting.is_empty() {
-            queue.waiting.shrink_to(KEPT_ANSWERS);
-        }
-        first
-    }
-
     /// From now on nothing can be put. Returns who waits.
     fn end(&self) -> VecDeque<Waiting<Q>> {
         let mut queue = lock(&self.queue);
@@ -116,6 +106,8 @@ pub(super) struct Driver<Q> {
     /// What is being sent, and how much of it has been.
     sending: Vec<u8>,
     sent: usize,
+    /// Who waits for the answers to what was taken from the line, in the order of the commands.
+    waiting: VecDeque<Waiting<Q>>,
     is_flushed: bool,
     /// The peer takes nothing more. What it has said before is still to be read.
     is_deaf: bool,
@@ -138,6 +130,7 @@ impl<Q> Driver<Q> {
             parser: Parser::new(),
             sending: Vec::new(),
             sent: 0,
+            waiting: VecDeque::new(),
             is_flushed: true,
             is_deaf: false,
             crowd,
@@ -166,6 +159,9 @@ impl<Q> Driver<Q> {
         if answers.is_empty() {
             answers.shrink_to(KEPT_ANSWERS);
         }
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(KEPT_ANSWERS);
+        }
         // Before the queue is looked at, so that nothing that is put after that is missed.
         self.line.driver.register(cx.waker());
         self.write(cx);
@@ -175,7 +171,7 @@ impl<Q> Driver<Q> {
             let parsed = self.parser.parse_value(&mut reading);
             match parsed {
                 Ok(Value::Push { kind, data }) => (self.heard)(PushInfo { kind, data }),
-                Ok(value) => match self.line.next() {
+                Ok(value) => match self.waiting.pop_front() {
                     Some(Waiting::Question(question)) => answers.push((question, Ok(value))),
                     // Nobody may wait for it any more.
                     Some(Waiting::Answer(waiter)) => drop(waiter.send(Ok(value))),
@@ -186,7 +182,8 @@ impl<Q> Driver<Q> {
                 Err(error) => break error,
             }
         };
-        for waiting in self.line.end() {
+        let never_sent = self.line.end();
+        for waiting in self.waiting.drain(..).chain(never_sent) {
             match waiting {
                 Waiting::Question(question) => answers.push((question, Err(end.clone()))),
                 Waiting::Answer(waiter) => drop(waiter.send(Err(end.clone()))),
@@ -203,7 +200,10 @@ impl<Q> Driver<Q> {
                 self.sent = 0;
                 let mut queue = lock(&self.line.queue);
                 std::mem::swap(&mut self.sending, &mut queue.out);
-                self.crowd.note(queue.waiting.len());
+                self.waiting.append(&mut queue.waiting);
+                queue.waiting.shrink_to(KEPT_ANSWERS);
+                drop(queue);
+                self.crowd.note(self.waiting.len());
             }
             let rest = &self.sending[self.sent..];
             let step = match rest.is_empty() {

@@ -111,6 +111,10 @@ impl RedisNode {
     }
 
     fn start(&self) {
+        // Whoever sets the link to idle says before that it is not settled.
+        if self.shared.settled.is() {
+            return;
+        }
         let mut state = lock(&self.shared.state);
         if matches!(state.link, Link::Idle) {
             state.link = Link::Connecting;
@@ -131,8 +135,8 @@ impl Node for RedisNode {
         self.shared.exchange(question, to);
     }
 
-    fn is_up(&self) -> bool {
-        matches!(lock(&self.shared.state).link, Link::Up(_))
+    fn is_settled(&self) -> bool {
+        self.shared.settled.is()
     }
 
     fn connected(&self) -> BoxFuture<'static, bool> {
@@ -214,6 +218,10 @@ struct Settled {
 }
 
 impl Settled {
+    fn is(&self) -> bool {
+        self.is.load(Ordering::SeqCst)
+    }
+
     fn set(&self, settled: bool) {
         self.is.store(settled, Ordering::SeqCst);
         self.changed.notify_waiters();
@@ -223,7 +231,7 @@ impl Settled {
         loop {
             // Before the look, so that no change is missed after it.
             let changed = self.changed.notified();
-            if self.is.load(Ordering::SeqCst) {
+            if self.is() {
                 return;
             }
             changed.await;

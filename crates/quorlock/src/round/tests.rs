@@ -11,7 +11,7 @@ use crate::scripted::{KEPT, Scripted, after, nodes, terms, token};
 const MS: Duration = Duration::from_millis(1);
 
 async fn attempt(nodes: &Arc<Nodes>) -> Result<Won, Missed> {
-    acquire(nodes, &terms(), token()).await
+    acquire(nodes, &terms(), token(), SystemClock.now()).await
 }
 
 /// Waits for answers beyond the validity.
@@ -122,7 +122,7 @@ async fn replies_that_come_after_the_deadline_make_no_lease() {
     let (nodes, scripted) = nodes(3);
     let validity = u64::try_from(terms().validity.length().as_millis()).unwrap();
     scripted.iter().for_each(|node| node.plan(Verb::Acquire, [after(validity, Reply::Granted)]));
-    let missed = acquire(&nodes, &patient(), token()).await;
+    let missed = acquire(&nodes, &patient(), token(), SystemClock.now()).await;
     assert!(matches!(missed, Err(Missed::TooLate { .. } | Missed::NoQuorum(_))), "{missed:?}");
     assert!(scripted.iter().all(|node| releases(node) == 1));
 }
@@ -133,7 +133,7 @@ async fn a_client_stalled_past_its_deadline_makes_no_lease_of_grants_that_wait_f
     let (nodes, scripted) = nodes(3);
     scripted.iter().for_each(|node| node.plan(Verb::Acquire, [after(1, Reply::Granted)]));
     let terms = patient();
-    let mut round = Box::pin(acquire(&nodes, &terms, token()));
+    let mut round = Box::pin(acquire(&nodes, &terms, token(), SystemClock.now()));
     assert!((&mut round).now_or_never().is_none());
     tokio::time::advance(terms.validity.length()).await;
     // The answers are read before the round looks.
@@ -151,7 +151,7 @@ async fn g4_an_acquire_dropped_at_any_await_is_given_back() {
             node.plan(Verb::Acquire, [after(i as u64, Reply::Granted)]);
         }
         let terms = terms();
-        let mut round = Box::pin(acquire(&nodes, &terms, token()));
+        let mut round = Box::pin(acquire(&nodes, &terms, token(), SystemClock.now()));
         let mut done = false;
         for _ in 0..polls {
             done |= (&mut round).now_or_never().is_some();
@@ -265,11 +265,13 @@ async fn a_release_returns_when_a_quorum_has_answered_and_reports_each_node() {
     scripted[3].plan(Verb::Release, [None]);
     scripted[4].plan(Verb::Release, [None]);
     let (token, all) = (Arc::new(token()), nodes.all());
-    let asked = release(&nodes, &terms(), &token, terms().validity.ttl(), all);
+    let asked = release(&nodes, &terms(), &token, terms().validity.ttl(), all, SystemClock.now());
     assert!(token.is_retired());
     assert_eq!(scripted[0].last().unwrap().ttl(), terms().validity.ttl());
     let begun = SystemClock.now();
-    let report = released(&nodes, &terms(), asked, all).await.unwrap();
+    let report = released(&nodes, &terms(), asked, all, SystemClock.now() + terms().time_limit)
+        .await
+        .unwrap();
     assert_eq!(SystemClock.now(), begun);
     assert_eq!(
         report.to_string(),
@@ -283,7 +285,7 @@ async fn a_release_returns_when_a_quorum_has_answered_and_reports_each_node() {
 async fn a_release_says_for_how_long_the_keys_may_be_there() {
     let (nodes, scripted) = nodes(3);
     let longest = 3 * terms().validity.ttl();
-    drop(release(&nodes, &terms(), &Arc::new(token()), longest, nodes.all()));
+    drop(release(&nodes, &terms(), &Arc::new(token()), longest, nodes.all(), SystemClock.now()));
     assert!(scripted.iter().all(|node| node.last().unwrap().ttl() == longest));
 }
 
@@ -292,9 +294,11 @@ async fn a_release_that_too_few_nodes_answer_ends_at_its_time_limit() {
     let (nodes, scripted) = nodes(3);
     scripted[..2].iter().for_each(|node| node.plan(Verb::Release, [None]));
     let (token, all) = (Arc::new(token()), nodes.all());
-    let asked = release(&nodes, &terms(), &token, terms().validity.ttl(), all);
+    let asked = release(&nodes, &terms(), &token, terms().validity.ttl(), all, SystemClock.now());
     let begun = SystemClock.now();
-    let errors = released(&nodes, &terms(), asked, all).await.unwrap_err();
+    let errors = released(&nodes, &terms(), asked, all, SystemClock.now() + terms().time_limit)
+        .await
+        .unwrap_err();
     assert_eq!(SystemClock.now() - begun, terms().time_limit);
     assert_eq!(errors.len(), 2);
 }
@@ -338,7 +342,7 @@ async fn a_node_is_asked_for_a_counter_where_a_token_is_wanted() {
     let (nodes, scripted) = nodes(3);
     let wanted = Terms { fencing: Fencing::Wanted { certify_on: 2 }, ..terms() };
     scripted.iter().for_each(|node| node.plan(Verb::Acquire, [after(0, Reply::Counted(7))]));
-    let won = acquire(&nodes, &wanted, token()).await.unwrap();
+    let won = acquire(&nodes, &wanted, token(), SystemClock.now()).await.unwrap();
     assert_eq!(won.fencing.map(FencingToken::get), Some(7));
     assert!(scripted.iter().all(|node| node.last().is_some_and(|asked| asked.fence.is_some())));
 }

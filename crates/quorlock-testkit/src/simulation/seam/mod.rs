@@ -107,8 +107,9 @@ impl Node for SeamNode {
         self.seam.with(|network| network.ask(self.route, question, to));
     }
 
-    fn is_up(&self) -> bool {
-        self.seam.with(|network| network.link(self.route).phase == Phase::Up)
+    fn is_settled(&self) -> bool {
+        let phase = self.seam.with(|network| network.link(self.route).phase);
+        matches!(phase, Phase::Up | Phase::Down)
     }
 
     fn connected(&self) -> BoxFuture<'static, bool> {

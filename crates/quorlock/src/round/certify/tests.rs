@@ -33,7 +33,7 @@ fn counting(counters: &[u64]) -> (Arc<Nodes>, Vec<Arc<Scripted>>) {
 }
 
 async fn attempt(nodes: &Arc<Nodes>) -> Result<Won, Missed> {
-    acquire(nodes, &fenced(nodes.quorum()), token()).await
+    acquire(nodes, &fenced(nodes.quorum()), token(), SystemClock.now()).await
 }
 
 fn number(won: &Won) -> u64 {
@@ -113,7 +113,7 @@ async fn g1_a_token_that_is_certified_after_the_deadline_is_too_late() {
     let (nodes, scripted) = counting(&[7, 9, 8]);
     let patient = Terms { time_limit: Duration::from_secs(5), ..fenced(2) };
     scripted.iter().for_each(|node| node.plan(Verb::Certify, [after(2_000, Reply::Granted)]));
-    let missed = acquire(&nodes, &patient, token()).await;
+    let missed = acquire(&nodes, &patient, token(), SystemClock.now()).await;
     assert!(missed.is_err(), "{missed:?}");
     assert!(scripted.iter().all(|node| node.asked().last() == Some(&Verb::Undo)));
 }
@@ -123,11 +123,11 @@ async fn as_many_nodes_certify_as_are_asked_for() {
     let (nodes, scripted) = counting(&[7, 7, 7, 9, 7]);
     scripted[3].plan(Verb::Acquire, [after(3, Reply::Counted(9))]);
     scripted[4].plan(Verb::Acquire, [after(4, Reply::Counted(7))]);
-    let won = acquire(&nodes, &fenced(4), token()).await.unwrap();
+    let won = acquire(&nodes, &fenced(4), token(), SystemClock.now()).await.unwrap();
     assert_eq!((number(&won), won.rounds, won.votes), (9, 2, 4));
     // Two that are away are two too many.
     scripted[..2].iter().for_each(|node| node.plan(Verb::Acquire, [after(0, down())]));
-    let missed = acquire(&nodes, &fenced(4), token()).await;
+    let missed = acquire(&nodes, &fenced(4), token(), SystemClock.now()).await;
     assert!(matches!(missed, Err(Missed::NoQuorum(_))), "{missed:?}");
 }
 
@@ -140,6 +140,6 @@ async fn a_grant_without_a_counter_is_none_and_so_is_a_counter_that_nobody_asked
     let (nodes, _) = nodes(3);
     assert!(matches!(attempt(&nodes).await, Err(Missed::NoQuorum(_))), "granted, not counted");
     let (nodes, _) = counting(&[7, 7, 7]);
-    let missed = acquire(&nodes, &terms(), token()).await;
+    let missed = acquire(&nodes, &terms(), token(), SystemClock.now()).await;
     assert!(matches!(missed, Err(Missed::NoQuorum(_))), "{missed:?}");
 }
