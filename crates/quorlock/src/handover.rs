@@ -96,7 +96,7 @@ mod written {
             let written = Written {
                 version: VERSION,
                 resources: self.resources.names().map(str::to_owned).collect(),
-                token: self.token.as_str().to_owned(),
+                token: self.token.text(),
                 ttl_ms: millis(self.ttl),
                 lasts_ms: millis(self.lasts),
                 until_ms: since_1970(self.until),
@@ -177,7 +177,7 @@ mod tests {
             let read: Lease = serde_json::from_str(&json).unwrap();
             assert_eq!(read.resources(), lease.resources());
             assert_eq!((read.ttl(), read.valid_until()), (lease.ttl(), lease.valid_until()));
-            assert_eq!(read.token.as_str(), lease.token.as_str());
+            assert_eq!(read.token.text(), lease.token.text());
             assert_eq!((read.hold_until, read.lasts), (lease.hold_until, lease.lasts));
             assert!(!format!("{read:?}").contains("0707"), "{read:?}");
         }

@@ -101,8 +101,8 @@ impl Question {
     }
 
     /// The owner's value. Secret: it is for the node only.
-    pub fn token(&self) -> &str {
-        self.token.as_str()
+    pub fn token(&self) -> String {
+        self.token.text()
     }
 
     /// How long the keys are to last; for a release, how long they may still be there.

@@ -27,7 +27,8 @@ pub mod text {
     /// Takes every key, or none.
     pub const ACQUIRE: &str = include_str!("lua/acquire.lua");
     /// The same, with fence counters.
-    pub const ACQUIRE_FENCED: &str = comparing!("lua/acquire_fenced.lua");
+    pub const ACQUIRE_FENCED: &str =
+        concat!(include_str!("lua/acquire_fenced_one.lua"), comparing!("lua/acquire_fenced.lua"));
     /// Raises fence counters.
     pub const CERTIFY: &str = comparing!("lua/certify.lua");
     /// Prolongs every key, or none.
@@ -92,7 +93,8 @@ fn named<'a>(eval: &'a mut Cmd, assertion: &Assertion) -> &'a mut Cmd {
 }
 
 fn call(script: &Lua, form: Form) -> Cmd {
-    let mut eval = Cmd::new();
+    // A hash or a text, keys, a token and numbers.
+    let mut eval = Cmd::with_capacity(12, 256);
     if form == Form::Text {
         eval.arg("EVAL").arg(script.text);
     } else {
@@ -189,7 +191,7 @@ pub(crate) fn has_text(question: &Question, form: Form, compared: Option<&Compar
 
 /// The one command that asks `question`; an acquire, only where the marker is as `compared`.
 pub(crate) fn command(question: &Question, form: Form, compared: Option<&Compared>) -> Cmd {
-    let token = question.token.as_str();
+    let token = &question.token.bytes()[..];
     if let Form::Native(delete) = form {
         let mut command = Cmd::with_capacity(4, 64 + token.len());
         command.arg(delete.name()).arg(question.keys());
@@ -283,7 +285,7 @@ mod tests {
     #[test]
     fn one_resource_is_taken_by_the_published_command() {
         let question = ask(Verb::Acquire, &["a"]);
-        let token = question.token.as_str().to_owned();
+        let token = question.token.text();
         assert_eq!(words(&question, Form::Hash), ["SET", "a", &token, "NX", "PX", "10000"]);
     }
 
@@ -298,7 +300,7 @@ mod tests {
     #[test]
     fn a_release_carries_no_ttl() {
         let question = ask(Verb::Release, &["a"]);
-        assert_eq!(words(&question, Form::Hash).last().unwrap(), question.token.as_str());
+        assert_eq!(words(&question, Form::Hash).last().unwrap(), &question.token.text());
     }
 
     #[test]
@@ -319,7 +321,7 @@ mod tests {
     #[test]
     fn a_held_lock_on_one_resource_is_released_natively_where_the_server_can() {
         let question = ask(Verb::Release, &["a"]);
-        let token = question.token.as_str().to_owned();
+        let token = question.token.text();
         let form = |delete| Form::first(&question, Some(delete));
         assert_eq!(words(&question, form(Delete::Delex)), ["DELEX", "a", "IFEQ", &token]);
         assert_eq!(words(&question, form(Delete::Delifeq)), ["DELIFEQ", "a", &token]);

@@ -4,6 +4,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use uuid::Uuid;
+use uuid::fmt::{Hyphenated, Simple};
+
+/// Of a token, in bytes, with the colon.
+const LENGTH: usize = Hyphenated::LENGTH + 1 + Simple::LENGTH;
 
 /// What a lock key holds: the client's UUID, so that an operator finds the holder, and 128 random bits.
 ///
@@ -11,33 +15,40 @@ use uuid::Uuid;
 /// Once *retired*, no node sends a command that sets a key to it: nothing that sets may be queued behind a release.
 pub(crate) struct Token {
     client: Uuid,
-    value: String,
+    secret: Uuid,
     retired: AtomicBool,
 }
 
 impl Token {
     pub(crate) fn new(client: Uuid, secret: [u8; 16]) -> Self {
-        let value = format!("{client}:{:032x}", u128::from_be_bytes(secret));
-        Self { client, value, retired: AtomicBool::new(false) }
+        Self { client, secret: Uuid::from_bytes(secret), retired: AtomicBool::new(false) }
     }
 
     /// One that was made elsewhere; `None` if it is none.
     #[cfg(feature = "serde")]
     pub(crate) fn parse(value: &str) -> Option<Self> {
         let (client, secret) = value.split_once(':')?;
-        let client = Uuid::try_parse(client).ok()?;
-        let is_secret = secret.len() == 32 && secret.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_secret.then(|| Self { client, value: value.to_owned(), retired: AtomicBool::new(false) })
+        let [client, secret] = [client, secret].map(Uuid::try_parse);
+        let token = Self::new(client.ok()?, secret.ok()?.into_bytes());
+        // A UUID can be written in several ways; a key is compared with one of them.
+        (token.text() == value).then_some(token)
     }
 
     /// The same value, to be set and extended once more by whoever holds it next.
     pub(crate) fn again(&self) -> Self {
-        let retired = AtomicBool::new(false);
-        Self { client: self.client, value: self.value.clone(), retired }
+        Self::new(self.client, self.secret.into_bytes())
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.value
+    /// As the nodes hold it.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes()).into_owned()
+    }
+
+    pub(crate) fn bytes(&self) -> [u8; LENGTH] {
+        let mut bytes = [b':'; LENGTH];
+        self.client.hyphenated().encode_lower(&mut bytes[..Hyphenated::LENGTH]);
+        self.secret.simple().encode_lower(&mut bytes[Hyphenated::LENGTH + 1..]);
+        bytes
     }
 
     /// From here on no key is set to this token. Final.
@@ -76,15 +87,15 @@ mod tests {
         let shown = format!("{token:?}");
         assert!(shown.contains(&client.to_string()));
         assert!(!shown.contains("abab"));
-        assert_eq!(token.as_str(), format!("{client}:{}", "ab".repeat(16)));
+        assert_eq!(token.text(), format!("{client}:{}", "ab".repeat(16)));
     }
 
     #[cfg(feature = "serde")]
     #[test]
     fn only_what_a_token_was_written_as_is_read_as_one() {
         let token = Token::new(Uuid::from_u128(0xc11e47), [0xab; 16]);
-        let read = Token::parse(token.as_str()).unwrap();
-        assert_eq!((read.as_str(), read.client), (token.as_str(), token.client));
+        let read = Token::parse(&token.text()).unwrap();
+        assert_eq!((read.text(), read.client), (token.text(), token.client));
         let client = token.client;
         for text in [
             String::new(),

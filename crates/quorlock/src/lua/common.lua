@@ -18,13 +18,15 @@ local function count(counter, number, retention)
 end
 
 -- Lifts the fence counters behind the first `locks` keys to a fencing token, where they stand lower or are gone, and keeps
--- them for longer. It only helps the next holder to a token in one round: what stands in its way is left alone.
-local function lift(locks, token, retention)
+-- them for longer, unless `is_over`: a release needs that no more. It only helps the next holder to a token in one round: what stands in its way is left alone.
+local function lift(locks, token, retention, is_over)
   for i = locks + 1, #KEYS do
     local before = redis.pcall('GET', KEYS[i])
     local number = type(before) == 'string' and string.match(before, '^%d+$') and tonumber(before)
     if number and number >= tonumber(token) then
-      pcall(count, KEYS[i], before, retention)
+      if not is_over then
+        pcall(count, KEYS[i], before, retention)
+      end
     elseif number or before == false then
       pcall(count, KEYS[i], token, retention)
     end

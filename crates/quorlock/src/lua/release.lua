@@ -22,5 +22,5 @@ for i = 1, locks do
     end
   end
 end
-lift(locks, ARGV[2], ARGV[3])
+lift(locks, ARGV[2], ARGV[3], true)
 return { deleted, others, foreign }

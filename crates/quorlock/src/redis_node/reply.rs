@@ -34,7 +34,7 @@ pub(super) fn read(
         {
             return Answer::OtherForm;
         }
-        Err(error) => return Answer::Reply(Reply::Failed(refusal(error, question.token()))),
+        Err(error) => return Answer::Reply(Reply::Failed(refusal(error, &question.token()))),
     };
     let by_script = script::is_by_script(question, compared);
     let reply = match (question.verb, &value) {

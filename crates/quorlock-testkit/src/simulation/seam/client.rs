@@ -64,7 +64,7 @@ impl Network {
         let number = self.number();
         let link = self.link(route);
         let epoch = link.epoch;
-        let is_overtaken = owed.is_some() && link.may_set_late(question.token());
+        let is_overtaken = owed.is_some() && link.may_set_late(&question.token());
         let unanswered = Unanswered { question: Arc::clone(&question), to, owed, is_overtaken };
         link.unanswered.insert(number, unanswered);
         let patience = PATIENCE_FLOOR.max(question.time_limit() * 2);

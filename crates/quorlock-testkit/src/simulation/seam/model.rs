@@ -138,7 +138,11 @@ impl State {
         {
             for key in keys {
                 let number = self.counters.get(key).map_or(to, |counter| counter.number.max(to));
-                self.count(key, number, counters_until);
+                // A release prolongs none that it need not lift.
+                let is_behind = self.counters.get(key).is_none_or(|counter| counter.number < to);
+                if is_behind || !verb.is_release() {
+                    self.count(key, number, counters_until);
+                }
             }
         }
         reply

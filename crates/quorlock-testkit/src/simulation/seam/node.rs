@@ -170,12 +170,13 @@ impl Network {
             model.live(now).any(|(there, entry)| there == key && *entry.token == *token)
         };
         let missing: Vec<_> = keys.iter().filter(|key| !had(&server.model, key)).cloned().collect();
-        let reply = server.model.ask(&Ask { verb, keys, token, ttl, fence: question.fence() }, now);
+        let reply =
+            server.model.ask(&Ask { verb, keys, token: &token, ttl, fence: question.fence() }, now);
         if *delivery == Delivery::Again {
             self.counting.struck(Kind::Duplicate, Whom::Client(route.client));
             if matches!(reply, Reply::Granted | Reply::Counted(_)) {
                 let keys = missing.into_iter();
-                self.excused.extend(keys.map(|key| (route.node, key, Arc::from(token))));
+                self.excused.extend(keys.map(|key| (route.node, key, Arc::from(&*token))));
             }
         }
         Said::Reply(reply)
