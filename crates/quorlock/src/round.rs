@@ -13,17 +13,18 @@ use crate::fencing::{self, Counters, Fencing, FencingToken};
 use crate::lease::Terms;
 use crate::node::{Fence, NodeSet, Packed, Question, Reply, Verb, Wake};
 use crate::quorum::Verdict;
-use crate::report::{NodeRelease, ReleaseReport};
 use crate::token::Token;
 use crate::validity::later;
 
 mod audit;
 mod ballot;
 mod certify;
+mod release;
 
 use audit::Audit;
 use ballot::Ballot;
 use certify::Raising;
+pub(crate) use release::{release, released};
 
 /// A round that was won: from here on somebody must give it back.
 #[derive(Debug)]
@@ -305,78 +306,6 @@ pub(crate) fn repair(
             }
         }
     }));
-}
-
-/// Retires the token and puts the release onto the queue of each of `which` before it returns (step 5, and the end).
-///
-/// `ttl`: how long the keys may still be there.
-pub(crate) fn release(
-    nodes: &Arc<Nodes>,
-    terms: &Terms,
-    token: &Arc<Token>,
-    ttl: Duration,
-    which: NodeSet,
-    now: Instant,
-) -> FanOut {
-    token.retire();
-    // Where a node was not touched, nothing is to be deleted.
-    let needed = nodes.quorum().saturating_sub(nodes.len() - which.len());
-    let wake = Wake::Decided { needed };
-    let release = question(Verb::Release, terms, token, now);
-    nodes.ask(which, Question { ttl, ..release }, wake)
-}
-
-/// Waits until a quorum has answered a release, or cannot, or it is `end`; the rest goes on in the background.
-///
-/// # Errors
-///
-/// What the nodes said, where too few of them answered.
-pub(crate) async fn released(
-    nodes: &Arc<Nodes>,
-    terms: &Terms,
-    mut asked: FanOut,
-    which: NodeSet,
-    end: Instant,
-) -> Result<ReleaseReport, Vec<NodeError>> {
-    let mut report: Vec<_> = nodes
-        .list
-        .iter()
-        .enumerate()
-        .map(|(index, node)| {
-            let name = Arc::clone(node.name());
-            (name, if which.contains(index) { NodeRelease::Pending } else { NodeRelease::NotHeld })
-        })
-        .collect();
-    let mut ballot = Ballot::new(nodes);
-    for index in (0..nodes.len()).filter(|index| !which.contains(*index)) {
-        let _ = ballot.record(index, None);
-    }
-    let keys = terms.keys.as_slice().len();
-    if ballot.tally.verdict() == Verdict::Pending {
-        asked
-            .until(end, |index, reply| {
-                let (outcome, failure) = outcome_of(reply, keys, nodes.list[index].name());
-                report[index].1 = outcome;
-                ballot.record(index, failure)
-            })
-            .await;
-    }
-    match ballot.close() {
-        Verdict::Won => Ok(ReleaseReport::new(report)),
-        _ => Err(ballot.errors(nodes)),
-    }
-}
-
-fn outcome_of(reply: Reply, keys: usize, node: &Arc<str>) -> (NodeRelease, Option<Failure>) {
-    match reply {
-        Reply::Released { deleted, .. } if deleted == keys => (NodeRelease::Deleted, None),
-        Reply::Released { others: 0, .. } => (NodeRelease::AlreadyGone, None),
-        Reply::Released { .. } => (NodeRelease::HeldByAnother, None),
-        other => {
-            let failure = other.into_failure();
-            (NodeRelease::Unreachable(NodeError::new(node, failure.clone())), Some(failure))
-        }
-    }
 }
 
 /// What is asked for together with the lock, where it is to have a fencing token.
