@@ -198,3 +198,6 @@ impl Entry {
         self.extend_at.is_some_and(|extend| extend <= later(now, nearly))
     }
 }
+
+#[cfg(test)]
+mod tests;

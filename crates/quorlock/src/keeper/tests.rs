@@ -15,9 +15,7 @@ use crate::round::{Won, acquire};
 use crate::scripted::{KEPT, Scripted, after, nodes, terms, token};
 use crate::validity::Validity;
 
-mod many;
-
-const MS: Duration = Duration::from_millis(1);
+pub(super) const MS: Duration = Duration::from_millis(1);
 /// `max(5 ms, ttl / 100)` for the TTL of these tests: written out, so that the formula is checked and not repeated.
 const NOTICE: Duration = Duration::from_millis(10);
 
@@ -35,7 +33,7 @@ impl Deref for Holding {
     }
 }
 
-fn keeper(nodes: &Nodes) -> Keeper {
+pub(super) fn keeper(nodes: &Nodes) -> Keeper {
     Keeper::new(Arc::clone(&nodes.clock), Arc::clone(&nodes.spawner))
 }
 
@@ -44,7 +42,7 @@ fn kept(nodes: &Nodes, held: Held, keeping: Keeping) -> Holding {
     Holding { kept: keeper.keep(Arc::new(held), keeping, SystemClock.now()), _keeper: keeper }
 }
 
-async fn held(nodes: &Arc<Nodes>, terms: Terms, max_hold: Option<Duration>) -> Held {
+pub(super) async fn held(nodes: &Arc<Nodes>, terms: Terms, max_hold: Option<Duration>) -> Held {
     let won = acquire(nodes, &terms, token(), SystemClock.now()).await.unwrap();
     Held::new(nodes, terms, won, max_hold, &Arc::new(Entropy::seeded(1)))
 }
@@ -53,11 +51,11 @@ async fn hold(nodes: &Arc<Nodes>, max_hold: Option<Duration>, keeping: Keeping) 
     kept(nodes, held(nodes, terms(), max_hold).await, keeping)
 }
 
-fn silence(nodes: &[Arc<Scripted>]) {
+pub(super) fn silence(nodes: &[Arc<Scripted>]) {
     nodes.iter().for_each(|node| node.plan(Verb::Extend, [None]));
 }
 
-fn extends(node: &Scripted) -> usize {
+pub(super) fn extends(node: &Scripted) -> usize {
     node.asked().iter().filter(|verb| **verb == Verb::Extend).count()
 }
 

@@ -1,12 +1,19 @@
-//! Many leases with one keeper.
+//! Many leases with one keeper, under paused time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::*;
-use crate::clock::TokioSpawner;
+use crate::clock::{Clock, Spawner, SystemClock, TokioSpawner};
 use crate::event::{Audience, Event, Observer};
+use crate::fan_out::Nodes;
+use crate::keeper::tests::{MS, extends, held, keeper, silence};
+use crate::keeper::{Keeper, Keeping};
+use crate::lease::Terms;
+use crate::scripted::{nodes, terms};
+use crate::validity::Validity;
 
 #[tokio::test(start_paused = true)]
 async fn many_leases_are_kept_by_one_task_that_ends_with_the_last_of_them() {
