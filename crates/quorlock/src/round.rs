@@ -84,14 +84,7 @@ pub(crate) async fn acquire(
     let end = later(start, terms.time_limit).min(deadline);
     asked
         .until(end, |index, reply| {
-            let failure = match reply {
-                Reply::Granted if fence.is_none() => None,
-                Reply::Counted(counter) if fence.is_some() => {
-                    counters.note(index, counter);
-                    None
-                }
-                other => Some(other.into_failure()),
-            };
+            let failure = objection(index, reply, fence, &mut counters);
             if failure.as_ref().is_some_and(Failure::is_not_applied) {
                 undo.spare(index);
             }
@@ -107,22 +100,10 @@ pub(crate) async fn acquire(
     let took = now.saturating_duration_since(start);
     match verdict {
         Verdict::Won if now < deadline => {
-            let touched = undo.disarm();
+            let (touched, granted) = (undo.disarm(), ballot.granted());
             let (votes, margin) = (ballot.tally.granted(), ballot.margin(nodes));
-            let fencing = counters.highest();
-            let (until, granted) = (deadline, ballot.granted());
-            Ok(Won {
-                token,
-                at: now,
-                until,
-                touched,
-                granted,
-                took,
-                votes,
-                margin,
-                fencing,
-                rounds,
-            })
+            let (at, until, fencing) = (now, deadline, counters.highest());
+            Ok(Won { token, at, until, touched, granted, took, votes, margin, fencing, rounds })
         }
         Verdict::Won => Err(Missed::TooLate { took }),
         Verdict::Denied => {
@@ -130,6 +111,23 @@ pub(crate) async fn acquire(
             Err(Missed::Denied { took, undone: Some(undo.give_back()) })
         }
         Verdict::NoQuorum | Verdict::Pending => Err(Missed::NoQuorum(ballot.errors(nodes))),
+    }
+}
+
+/// Why a reply is no grant, if it is none; what one was counted as is noted.
+fn objection(
+    index: usize,
+    reply: Reply,
+    fence: Option<Fence>,
+    counters: &mut Counters,
+) -> Option<Failure> {
+    match reply {
+        Reply::Granted if fence.is_none() => None,
+        Reply::Counted(counter) if fence.is_some() => {
+            counters.note(index, counter);
+            None
+        }
+        other => Some(other.into_failure()),
     }
 }
 
