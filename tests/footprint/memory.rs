@@ -17,6 +17,12 @@ const POLL: Duration = Duration::from_millis(10);
 const SAME: u32 = 5;
 const BOUND: Duration = Duration::from_secs(120);
 
+/// How often a block was allocated, or made larger, so far.
+pub(crate) fn allocations() -> usize {
+    let stats = COUNTED.stats();
+    stats.allocations + stats.reallocations
+}
+
 /// One look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reading {

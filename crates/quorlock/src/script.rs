@@ -1,6 +1,8 @@
 //! Questions as commands: the scripts, their hashes, and which question needs which. Replies live in `redis_node`.
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use redis::{Cmd, Script};
 
@@ -70,7 +72,8 @@ pub(crate) struct Compared {
 
 /// `EVALSHA`, or with [`Form::Text`] `EVAL`, of the script that joins a node.
 pub(crate) fn join(form: Form, assertion: &Assertion) -> Cmd {
-    let mut eval = call(&JOIN, form);
+    let mut eval = Cmd::new();
+    call(&mut eval, &JOIN, form);
     let durable = match assertion.durability {
         Durability::MayForget => "",
         Durability::AllOrNothing => "durable",
@@ -88,19 +91,26 @@ pub(crate) fn bootstrap(mode: Mode, assertion: &Assertion, db: i64) -> Cmd {
 }
 
 fn named<'a>(eval: &'a mut Cmd, assertion: &Assertion) -> &'a mut Cmd {
-    let max_ttl = assertion.max_ttl.as_millis().to_string();
+    let max_ttl = millis(assertion.max_ttl);
     eval.arg(1).arg(&assertion.marker).arg(assertion.nodes.to_string()).arg(max_ttl)
 }
 
-fn call(script: &Lua, form: Form) -> Cmd {
-    // A hash or a text, keys, a token and numbers.
-    let mut eval = Cmd::with_capacity(12, 256);
+fn call(cmd: &mut Cmd, script: &Lua, form: Form) {
     if form == Form::Text {
-        eval.arg("EVAL").arg(script.text);
+        cmd.arg("EVAL").arg(script.text);
     } else {
-        eval.arg("EVALSHA").arg(&script.hash);
+        cmd.arg("EVALSHA").arg(&script.hash);
     }
-    eval
+}
+
+/// Whole ones; no TTL and no retention has more than fit.
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+thread_local! {
+    /// Where each thread puts its commands together: two allocations less for each.
+    static BUILDER: RefCell<Cmd> = RefCell::new(Cmd::new());
 }
 
 /// The script that asks `question`; one resource is acquired without, unless it is fenced or the marker is `compared`.
@@ -190,50 +200,47 @@ pub(crate) fn has_text(question: &Question, form: Form, compared: Option<&Compar
 }
 
 /// The one command that asks `question`; an acquire, only where the marker is as `compared`.
-pub(crate) fn command(question: &Question, form: Form, compared: Option<&Compared>) -> Cmd {
+fn write(cmd: &mut Cmd, question: &Question, form: Form, compared: Option<&Compared>) {
     let token = &question.token.bytes()[..];
     if let Form::Native(delete) = form {
-        let mut command = Cmd::with_capacity(4, 64 + token.len());
-        command.arg(delete.name()).arg(question.keys());
+        cmd.arg(delete.name()).arg(question.keys());
         if delete == Delete::Delex {
-            command.arg("IFEQ");
+            cmd.arg("IFEQ");
         }
-        command.arg(token);
-        return command;
+        cmd.arg(token);
+        return;
     }
-    let ttl = question.ttl.as_millis().to_string();
+    let ttl = millis(question.ttl);
     let compared = compared.filter(|_| question.verb == Verb::Acquire);
     let Some(script) = lua(question, compared) else {
-        let mut set = Cmd::with_capacity(6, 64 + token.len());
-        set.arg("SET").arg(question.keys.as_slice()).arg(token).arg("NX").arg("PX").arg(ttl);
-        return set;
+        cmd.arg("SET").arg(question.keys.as_slice()).arg(token).arg("NX").arg("PX").arg(ttl);
+        return;
     };
-    let mut eval = call(script, form);
+    call(cmd, script, form);
     let keys = question.keys.as_slice();
     let counters: Vec<String> = match question.fence {
         Some(_) => keys.iter().map(|key| counter_of(key)).collect(),
         None => Vec::new(),
     };
     let marker = compared.map(|compared| &compared.marker);
-    eval.arg(keys.len() + counters.len() + usize::from(marker.is_some()));
-    eval.arg(keys).arg(counters).arg(marker).arg(token);
+    cmd.arg(keys.len() + counters.len() + usize::from(marker.is_some()));
+    cmd.arg(keys).arg(counters).arg(marker).arg(token);
     if sets_a_ttl(question.verb) {
-        eval.arg(ttl);
+        cmd.arg(ttl);
     }
     match question.fence {
         None => {}
         Some(Fence::Count(number) | Fence::Lift(number)) => {
-            eval.arg(number);
+            cmd.arg(number);
         }
         Some(Fence::Raise { granted, to }) => {
-            eval.arg(granted).arg(to);
+            cmd.arg(granted).arg(to);
         }
     }
     if question.fence.is_some() {
-        eval.arg(retention(question.ttl).as_millis().to_string());
+        cmd.arg(millis(retention(question.ttl)));
     }
-    eval.arg(compared.map(|compared| &compared.value));
-    eval
+    cmd.arg(compared.map(|compared| &compared.value));
 }
 
 /// Hands the same over as bytes: packed once for all nodes, but for those whose form is not the usual one.
@@ -243,7 +250,13 @@ pub(crate) fn packed<T>(
     compared: Option<&Compared>,
     put: impl FnOnce(&[u8]) -> T,
 ) -> T {
-    let pack = || command(question, form, compared).get_packed_command();
+    let pack = || {
+        BUILDER.with_borrow_mut(|cmd| {
+            cmd.clear();
+            write(cmd, question, form, compared);
+            cmd.get_packed_command()
+        })
+    };
     match (form, compared) {
         (Form::Hash, None) => put(question.packed.get_or_pack(pack)),
         _ => put(&pack()),
@@ -277,8 +290,8 @@ mod tests {
     }
 
     fn words(question: &Question, form: Form) -> Vec<String> {
-        let cmd = command(question, form, None);
-        let packed = String::from_utf8(cmd.get_packed_command()).unwrap();
+        let packed = packed(question, form, None, |bytes| bytes.to_vec());
+        let packed = String::from_utf8(packed).unwrap();
         packed.split("\r\n").skip(2).step_by(2).map(str::to_owned).collect()
     }
 
@@ -334,8 +347,9 @@ mod tests {
 
     #[test]
     fn a_node_that_does_not_know_a_script_is_sent_its_text() {
-        let cmd = command(&ask(Verb::Extend, &["a"]), Form::Text, None);
-        let packed = String::from_utf8(cmd.get_packed_command()).unwrap();
+        let question = ask(Verb::Extend, &["a"]);
+        let packed = packed(&question, Form::Text, None, |bytes| bytes.to_vec());
+        let packed = String::from_utf8(packed).unwrap();
         assert!(packed.contains("EVAL") && packed.contains("PEXPIRE"));
         assert!(!packed.contains("EVALSHA"));
     }
