@@ -2,11 +2,13 @@
 
 use std::thread;
 
-use quorlock::{Error, Redlock};
+use quorlock::{Error, Event, Redlock};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
-use crate::support::{TTL, cluster, connected, eventually, holders, patient, pipes, redlock};
+use crate::support::{
+    BOUND, Events, TTL, builder, cluster, connected, eventually, holders, patient, pipes, redlock,
+};
 
 /// One of each kind.
 fn runtimes() -> [Runtime; 2] {
@@ -97,6 +99,40 @@ fn a_guard_is_extended_and_released_in_another_runtime_of_any_kind() {
         let home = driver.join().expect("it only waits");
         home.block_on(async { drop(cluster) });
     }
+}
+
+/// The first lock of a handle starts its keeper, and whoever took it may block the thread that is to run it.
+#[test]
+fn g5_a_task_that_blocks_its_thread_leaves_the_locks_of_others_kept() {
+    let home = runtime();
+    let cluster = home.block_on(cluster(3));
+    let events = Events::default();
+    let redlock =
+        builder(&cluster).ttl(TTL).time_limit(BOUND).observer(events.clone()).build().unwrap();
+    let two = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+    let (holds, held) = tokio::sync::oneshot::channel::<()>();
+    let first = redlock.clone();
+    let blocks = two.spawn(async move {
+        let guard = first.lock("a").await.unwrap();
+        drop(holds);
+        // Until the other end is dropped, without giving the thread back.
+        assert!(blocked.recv().is_err());
+        drop(guard);
+    });
+    two.block_on(async {
+        assert!(held.await.is_err());
+        let guard = redlock.lock("b").await.unwrap();
+        let extended = |event: &Event| match event {
+            Event::Extended { resources, .. } => *resources == "b".into(),
+            _ => false,
+        };
+        eventually("the other lock is extended", async || events.count(extended) > 0).await;
+        assert!(guard.is_valid());
+        drop(go_on);
+        blocks.await.unwrap();
+    });
+    home.block_on(async { drop(cluster) });
 }
 
 #[tokio::test(start_paused = true)]

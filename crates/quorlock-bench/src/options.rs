@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// Write a page with tables and plots that needs nothing else
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Write the plots of that page into this folder, each as an SVG file
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plots: Option<PathBuf>,
     /// Say what there is, and measure nothing
     #[arg(long)]
     pub(crate) list: bool,

@@ -130,14 +130,17 @@ impl TokioSpawner {
     /// The current runtime, which is kept in mind, or the one that is.
     fn with<T>(&self, use_it: impl FnOnce(&Handle) -> T) -> Option<T> {
         let mut seen = lock(&self.seen);
-        if let Ok(current) = Handle::try_current()
-            && seen.as_ref().is_none_or(|seen| seen.id() != current.id())
-        {
-            *seen = Some(current);
-        }
-        let runtime = seen.clone()?;
+        let before = match Handle::try_current() {
+            Ok(current) if seen.as_ref().is_none_or(|seen| seen.id() != current.id()) => {
+                seen.replace(current)
+            }
+            _ => None,
+        };
+        let runtime = seen.clone();
         drop(seen);
-        Some(use_it(&runtime))
+        // Without the lock: it may be the last of that runtime.
+        drop(before);
+        runtime.as_ref().map(use_it)
     }
 }
 

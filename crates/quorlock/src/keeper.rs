@@ -9,11 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures::future::pending;
+use futures::future::{pending, ready};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
-use self::roster::{Next, Roster};
+use self::roster::{Change, Next, Roster};
 use crate::clock::{Clock, Spawner};
 use crate::error::Error;
 use crate::held::Held;
@@ -45,9 +45,15 @@ impl Keeper {
     pub(crate) fn keep(&self, held: Arc<Held>, keeping: Keeping, now: Instant) -> Kept {
         let roster = self.roster();
         let extend_at = (keeping == Keeping::Extended).then(|| after_success(&held, now));
-        if roster.add(&held, extend_at) {
+        let change = roster.add(&held, extend_at);
+        if change == Change::Unserved {
             let service = Service { roster: Arc::clone(&roster), clock: Arc::clone(&self.clock) };
             self.spawner.spawn(Box::pin(service.run()));
+        }
+        if change != Change::Nothing {
+            // A runtime lets the last task that a thread has woken wait for that thread. It must not be the keeper: the thread
+            // may be about to block.
+            self.spawner.spawn(Box::pin(ready(())));
         }
         Kept { held, roster }
     }
@@ -59,8 +65,8 @@ impl Keeper {
         if let Some(roster) = rosters.iter().find(|roster| roster.runtime() == runtime) {
             return Arc::clone(roster);
         }
-        // A runtime that has ended does not come back.
-        rosters.retain(|roster| roster.is_served());
+        // Nobody serves or uses those of runtimes that have ended.
+        rosters.retain(|roster| Arc::strong_count(roster) > 1);
         let roster = Arc::new(Roster::new(runtime));
         rosters.push(Arc::clone(&roster));
         roster
@@ -126,8 +132,12 @@ impl Service {
                 self.roster.seat(&held, next);
                 extended = extends.next().now_or_never().flatten();
             }
-            for held in self.roster.due(self.clock.now()) {
-                extends.push(extend(held));
+            let due = self.roster.due(self.clock.now());
+            let are_many = due.len() >= roster::MOST;
+            extends.extend(due.into_iter().map(extend));
+            if are_many {
+                // After a suspend all are due at once: others come between.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -139,21 +149,18 @@ impl Drop for Service {
     }
 }
 
-/// Extends once, unless the lease ends meanwhile. Returns when to extend next, if ever.
+/// Extends once. Returns when to extend next, if ever. Where the lease ends meanwhile, what comes of it is nothing: its time
+/// limit, and the deadline, bound it.
 ///
 /// A panic, of an observer for one, is this lease's alone: it is extended no more.
 async fn extend(held: Arc<Held>) -> Extended {
     let validity = held.terms().validity;
     let extending = async {
-        tokio::select! {
-            biased;
-            () = held.life.over() => None,
-            extended = held.extend(validity) => match extended {
-                Ok(()) if held.life.is_at_hold_end() => None,
-                Ok(()) => Some(after_success(&held, held.now())),
-                Err(Error::Lost { .. }) => None,
-                Err(_) => Some(after_failure(&held, held.now())),
-            },
+        match held.extend(validity).await {
+            Ok(()) if held.life.is_at_hold_end() => None,
+            Ok(()) => Some(after_success(&held, held.now())),
+            Err(Error::Lost { .. }) => None,
+            Err(_) => Some(after_failure(&held, held.now())),
         }
     };
     let next = AssertUnwindSafe(extending).catch_unwind().await.unwrap_or_default();

@@ -156,17 +156,6 @@ impl Lifetime {
         }
     }
 
-    /// The same without a timer, beside somebody who has one.
-    pub(crate) async fn over(&self) {
-        loop {
-            let changed = self.changed.notified();
-            if !matches!(self.state(), LeaseState::Held { .. }) {
-                return;
-            }
-            changed.await;
-        }
-    }
-
     /// When the end is told as it stands, as long as the lease is held.
     pub(crate) fn notice_at(&self) -> Option<Instant> {
         self.held_until().map(|until| self.notice(until))

@@ -250,12 +250,16 @@ pub(crate) fn packed<T>(
     compared: Option<&Compared>,
     put: impl FnOnce(&[u8]) -> T,
 ) -> T {
+    let write = |cmd: &mut Cmd| {
+        cmd.clear();
+        write(cmd, question, form, compared);
+        cmd.get_packed_command()
+    };
+    // A guard may be dropped by a thread that ends, when there is no builder any more.
     let pack = || {
-        BUILDER.with_borrow_mut(|cmd| {
-            cmd.clear();
-            write(cmd, question, form, compared);
-            cmd.get_packed_command()
-        })
+        BUILDER
+            .try_with(|builder| write(&mut builder.borrow_mut()))
+            .unwrap_or_else(|_| write(&mut Cmd::new()))
     };
     match (form, compared) {
         (Form::Hash, None) => put(question.packed.get_or_pack(pack)),

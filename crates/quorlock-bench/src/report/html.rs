@@ -26,6 +26,24 @@ pub(crate) fn page(machine: &Machine, rows: &[Summary]) -> String {
     page
 }
 
+/// The page's plots with the names of files that they may stand in alone.
+pub(crate) fn plots(rows: &[Summary]) -> Vec<(String, String)> {
+    let mut plots = Vec::new();
+    for workload in rows.chunk_by(|one, other| one.workload == other.workload) {
+        let Some(first) = workload.first() else { continue };
+        let cases: Vec<_> = by_case(workload).collect();
+        for figure in first.shown.iter().take(PLOTS) {
+            let plot = plot::plot(&cases, figure);
+            if let Some(body) = plot.strip_prefix("<svg ") {
+                let head = "<svg xmlns=\"http://www.w3.org/2000/svg\" ";
+                let styled = body.replacen('>', &format!("><style>{STYLE}</style>"), 1);
+                plots.push((format!("{}-{figure}.svg", first.workload), format!("{head}{styled}\n")));
+            }
+        }
+    }
+    plots
+}
+
 fn section(page: &mut String, rows: &[Summary]) {
     let Some(first) = rows.first() else { return };
     let _ = write!(page, "<section><h2>{}</h2>", escaped(first.workload));

@@ -52,6 +52,12 @@ pub(crate) fn write(options: &Options, cases: &[Case], records: &[Record]) -> Ou
     if let Some(file) = &options.html {
         std::fs::write(file, html::page(&machine, &rows))?;
     }
+    if let Some(folder) = &options.plots {
+        std::fs::create_dir_all(folder)?;
+        for (name, svg) in html::plots(&rows) {
+            std::fs::write(folder.join(name), svg)?;
+        }
+    }
     Ok(())
 }
 

@@ -16,6 +16,8 @@ use crate::validity::later;
 /// of their interval, and no more than so many.
 const NEARLY: u32 = 32;
 const AT_ONCE: usize = 64;
+/// And no more than so many at one go, however many are due.
+pub(super) const MOST: usize = 256;
 
 /// The leases that are kept on one runtime.
 pub(crate) struct Roster {
@@ -29,7 +31,7 @@ struct Leases {
     by_moment: BTreeMap<Place, Entry>,
     /// How many have been given a seat.
     seated: u64,
-    /// When whoever serves this wakes next by himself.
+    /// When whoever serves this looks next, as far as he knows or is about to hear.
     wakes: Option<Instant>,
     is_served: bool,
     /// No lease will be added.
@@ -40,6 +42,16 @@ struct Entry {
     held: Arc<Held>,
     /// When to extend next; not while that is under way, nor where the lease is not extended.
     extend_at: Option<Instant>,
+}
+
+/// What one lease more changes for whoever serves a roster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Nothing,
+    /// He was woken: it is due sooner than all others.
+    Woken,
+    /// There is nobody: whoever added it has to see to that.
+    Unserved,
 }
 
 /// What is to be done next.
@@ -61,21 +73,25 @@ impl Roster {
         self.runtime
     }
 
-    pub(super) fn is_served(&self) -> bool {
-        lock(&self.leases).is_served
-    }
-
-    /// Adds a lease. Says whether nobody serves this, so that whoever asks has to.
-    pub(super) fn add(&self, held: &Arc<Held>, extend_at: Option<Instant>) -> bool {
-        let Some(notice) = held.life.notice_at() else { return false };
+    pub(super) fn add(&self, held: &Arc<Held>, extend_at: Option<Instant>) -> Change {
+        let Some(notice) = held.life.notice_at() else { return Change::Nothing };
         let mut leases = lock(&self.leases);
-        let is_first = leases.seat(Entry { held: Arc::clone(held), extend_at }, notice);
+        let moment = leases.seat(Entry { held: Arc::clone(held), extend_at }, notice);
+        let is_first = leases.wakes.is_none_or(|wakes| moment < wakes);
+        if is_first {
+            // He is told below, once.
+            leases.wakes = Some(moment);
+        }
         let was_served = std::mem::replace(&mut leases.is_served, true);
         drop(leases);
-        if is_first && was_served {
-            self.changed.notify_one();
+        match (was_served, is_first) {
+            (false, _) => Change::Unserved,
+            (true, false) => Change::Nothing,
+            (true, true) => {
+                self.changed.notify_one();
+                Change::Woken
+            }
         }
-        !was_served
     }
 
     /// Takes a lease off.
@@ -162,14 +178,14 @@ impl Roster {
 }
 
 impl Leases {
-    /// Says whether it is looked at sooner than anybody wakes.
-    fn seat(&mut self, entry: Entry, notice: Instant) -> bool {
+    /// Returns when it is looked at.
+    fn seat(&mut self, entry: Entry, notice: Instant) -> Instant {
         let moment = entry.extend_at.map_or(notice, |extend| extend.min(notice));
         let place = (moment, self.seated);
         self.seated += 1;
         entry.held.seat.take(place);
         self.by_moment.insert(place, entry);
-        self.wakes.is_none_or(|wakes| moment < wakes)
+        moment
     }
 
     fn remove(&mut self, held: &Held) -> Option<Entry> {
@@ -182,7 +198,7 @@ impl Leases {
         let mut come = Vec::new();
         for ((moment, _), entry) in &self.by_moment {
             let goes_along = || !come.is_empty() && come.len() < AT_ONCE && entry.is_due(now);
-            if *moment > now && !goes_along() {
+            if come.len() == MOST || *moment > now && !goes_along() {
                 break;
             }
             come.push(Arc::clone(&entry.held));

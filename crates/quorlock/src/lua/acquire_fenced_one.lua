@@ -3,19 +3,22 @@
 --
 -- Replies { 1, the proposal } or { 0, 0 }.
 --
-if #KEYS == 2 then
-  if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
-    return { 0, 0 }
+local set = #KEYS == 2 and redis.pcall('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+if #KEYS == 2 and not set then
+  return { 0, 0 }
+end
+if set and not set.err then
+  -- Nothing here may end the script: the key would stay.
+  local before, time, left = redis.pcall('GET', KEYS[2]), redis.pcall('TIME'), 0
+  if type(before) == 'string' then
+    left = string.find(before, '^%d+$') and redis.pcall('PTTL', KEYS[2])
   end
-  local before, time = redis.pcall('GET', KEYS[2]), redis.pcall('TIME')
-  local is_number = type(before) == 'string' and string.find(before, '^%d+$')
-  if not time.err and (is_number or before == false) then
+  if type(before) ~= 'table' and type(left) == 'number' and not time.err then
     local proposal = tonumber(ARGV[3])
     if proposal > tonumber(before or 0) and proposal <= (time[1] + 86400) * 1000000 then
       -- Kept for no less long than it was: another holder's lock may last for longer.
-      local left = before and math.max(redis.call('PTTL', KEYS[2]), tonumber(ARGV[4]))
-      local set = redis.pcall('SET', KEYS[2], ARGV[3], 'PX', left and string.format('%.0f', left) or ARGV[4])
-      if not set.err then
+      left = string.format('%.0f', math.max(left, tonumber(ARGV[4])))
+      if not redis.pcall('SET', KEYS[2], ARGV[3], 'PX', left).err then
         return { 1, proposal }
       end
     end

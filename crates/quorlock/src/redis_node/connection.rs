@@ -52,11 +52,13 @@ struct Service(Arc<Shared>);
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.0.settled.set(false);
         let mut state = lock(&self.0.state);
         let was = std::mem::replace(&mut state.link, Link::Idle);
         let first_asked = std::mem::take(&mut state.first_asked);
+        // Under the lock: whoever finds that it is not, and starts, finds that nobody is there.
+        self.0.settled.clear();
         drop(state);
+        self.0.settled.tell();
         drop((was, first_asked));
     }
 }
@@ -282,7 +284,7 @@ fn up(node: &Arc<Shared>, opened: Opened) -> NodeDriver {
     for (question, to) in first_asked {
         node.exchange(question, to);
     }
-    node.settled.set(true);
+    node.settled.set();
     node.audience.tell(|| Event::NodeConnected { node: Arc::clone(&node.name), owed });
     tell_fitness(node, None, &fitness.unwrap_or(Fitness::Voting));
     if let Some(policy) = evicts {
@@ -313,7 +315,7 @@ fn down(node: &Shared, why: &Failure) {
     for (_, to) in first_asked {
         to.send(Reply::Failed(failure.clone()));
     }
-    node.settled.set(true);
+    node.settled.set();
     node.tell_forgotten(forgotten);
     if !matches!(was, Link::Down(_)) {
         node.audience.tell(|| Event::NodeDown { error: NodeError::new(&node.name, failure) });

@@ -111,7 +111,6 @@ impl RedisNode {
     }
 
     fn start(&self) {
-        // Whoever sets the link to idle says before that it is not settled.
         if self.shared.settled.is() {
             return;
         }
@@ -143,8 +142,17 @@ impl Node for RedisNode {
         self.start();
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            shared.settled.wait().await;
-            matches!(lock(&shared.state).link, Link::Up(_))
+            loop {
+                // Before the look, so that no change is missed after it.
+                let changed = shared.settled.changed.notified();
+                match lock(&shared.state).link {
+                    Link::Up(_) => return true,
+                    // Whoever asks next starts another, where the runtime of the last has ended.
+                    Link::Down(_) | Link::Idle => return false,
+                    Link::Connecting => {}
+                }
+                changed.await;
+            }
         })
     }
 
@@ -222,20 +230,17 @@ impl Settled {
         self.is.load(Ordering::SeqCst)
     }
 
-    fn set(&self, settled: bool) {
-        self.is.store(settled, Ordering::SeqCst);
-        self.changed.notify_waiters();
+    fn set(&self) {
+        self.is.store(true, Ordering::SeqCst);
+        self.tell();
     }
 
-    async fn wait(&self) {
-        loop {
-            // Before the look, so that no change is missed after it.
-            let changed = self.changed.notified();
-            if self.is() {
-                return;
-            }
-            changed.await;
-        }
+    fn clear(&self) {
+        self.is.store(false, Ordering::SeqCst);
+    }
+
+    fn tell(&self) {
+        self.changed.notify_waiters();
     }
 }
 
