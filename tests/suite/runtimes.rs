@@ -135,6 +135,31 @@ fn g5_a_task_that_blocks_its_thread_leaves_the_locks_of_others_kept() {
     home.block_on(async { drop(cluster) });
 }
 
+/// Whoever drops a guard may block the thread that is to send its release.
+#[test]
+fn g4_a_guard_that_is_dropped_before_its_thread_blocks_is_given_back_meanwhile() {
+    let home = runtime();
+    let cluster = home.block_on(cluster(3));
+    let redlock = patient(&cluster).build().unwrap();
+    let two = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+    let (dropped, is_dropped) = tokio::sync::oneshot::channel::<()>();
+    let first = redlock.clone();
+    let blocks = two.spawn(async move {
+        drop(first.lock("a").await.unwrap());
+        drop(dropped);
+        assert!(blocked.recv().is_err());
+    });
+    two.block_on(async {
+        assert!(is_dropped.await.is_err());
+        let guard = tokio::time::timeout(BOUND, redlock.lock("a").into_future()).await;
+        drop(guard.expect("it is given back").expect("a quorum is well"));
+        drop(go_on);
+        blocks.await.unwrap();
+    });
+    home.block_on(async { drop(cluster) });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_guard_outlives_its_handle_and_closes_the_connections_at_its_end() {
     let (nodes, _net, builder) = pipes(3);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use tokio::runtime::{Handle, Id};
 
 use crate::suspended::{Reading, Suspended};
@@ -112,6 +112,11 @@ fn boot_time() -> Option<Duration> {
 pub trait Spawner: fmt::Debug + Send + Sync + 'static {
     /// Starts `task`, also when called from outside of a runtime, if there was one before.
     fn spawn(&self, task: BoxFuture<'static, ()>);
+    /// Lets whatever this thread has just woken run also where the thread blocks next: a runtime lets the last task that a thread
+    /// has woken wait for that thread, unless another comes behind it.
+    fn let_run(&self) {
+        self.spawn(Box::pin(ready(())));
+    }
     /// The runtime that it would be started on, if there is one, where there may be several: tasks of two live and end apart.
     fn runtime(&self) -> Option<Id> {
         None

@@ -198,7 +198,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.armed {
-            drop(self.held().release());
+            self.held().release_in_passing();
         }
     }
 }

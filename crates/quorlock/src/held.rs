@@ -171,6 +171,12 @@ impl Held {
         (was, releasing)
     }
 
+    /// The same for somebody who waits for nothing, and may block this thread next.
+    pub(crate) fn release_in_passing(&self) {
+        drop(self.release());
+        self.nodes.spawner.let_run();
+    }
+
     /// Puts the release of a lease that has ended onto every node's queue.
     pub(crate) fn releasing(&self, now: Instant) -> Releasing<'_> {
         let Footprint { touched, ttl } = *lock(&self.footprint);

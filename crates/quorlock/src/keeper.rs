@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures::future::{pending, ready};
+use futures::future::pending;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
@@ -51,9 +51,7 @@ impl Keeper {
             self.spawner.spawn(Box::pin(service.run()));
         }
         if change != Change::Nothing {
-            // A runtime lets the last task that a thread has woken wait for that thread. It must not be the keeper: the thread
-            // may be about to block.
-            self.spawner.spawn(Box::pin(ready(())));
+            self.spawner.let_run();
         }
         Kept { held, roster }
     }

@@ -172,6 +172,7 @@ impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if !self.touched.is_empty() {
             drop(undo(self.nodes, self.terms, self.token, self.touched));
+            self.nodes.spawner.let_run();
         }
     }
 }
