@@ -37,7 +37,10 @@ pub(crate) fn plots(rows: &[Summary]) -> Vec<(String, String)> {
             if let Some(body) = plot.strip_prefix("<svg ") {
                 let head = "<svg xmlns=\"http://www.w3.org/2000/svg\" ";
                 let styled = body.replacen('>', &format!("><style>{STYLE}</style>"), 1);
-                plots.push((format!("{}-{figure}.svg", first.workload), format!("{head}{styled}\n")));
+                plots.push((
+                    format!("{}-{figure}.svg", first.workload),
+                    format!("{head}{styled}\n"),
+                ));
             }
         }
     }
