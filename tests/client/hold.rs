@@ -25,7 +25,10 @@ async fn hold(options: &Options, console: &mut Console) -> Result<(), Error> {
 
 /// The lock, and its fencing token; without one, that is 0.
 async fn lock(redlock: &Redlock, options: &Options) -> Result<(Guard, u64), Error> {
-    let request = redlock.lock(options.resource.as_str());
+    let mut request = redlock.lock(options.resource.as_str());
+    if options.by_hand {
+        request = request.without_keeper();
+    }
     if !options.fenced {
         return Ok((request.await?, 0));
     }

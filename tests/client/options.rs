@@ -28,13 +28,15 @@ pub(crate) struct Options {
     names: Option<String>,
     /// Whether `hold` asks for a fencing token.
     pub(crate) fenced: bool,
+    /// Whether `hold` leaves extending to whoever tells it to.
+    pub(crate) by_hand: bool,
     roots: Option<PathBuf>,
     identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Options {
     /// Reads `MODE URL.. --resource NAME --ttl MS [--prefix TEXT] [--max-ttl MS] [--names A,B..] [--quarantine off] [--time-limit MS] [--drift-factor F] [--rounds N]
-    /// [--inside PATH] [--log PATH] [--fenced true] [--roots PATH] [--identity CERTIFICATE,KEY]`.
+    /// [--inside PATH] [--log PATH] [--fenced true] [--keeper off] [--roots PATH] [--identity CERTIFICATE,KEY]`.
     ///
     /// # Errors
     ///
@@ -64,6 +66,7 @@ impl Options {
             "--inside" => self.inside = value.into(),
             "--log" => self.log = value.into(),
             "--fenced" => self.fenced = value.parse().ok()?,
+            "--keeper" => self.by_hand = value == "off",
             "--prefix" => self.prefix = value,
             "--names" => self.names = Some(value),
             "--quarantine" => self.trusts_nodes = value == "off",
