@@ -75,7 +75,9 @@ impl Backing {
             known.any(|(_, known)| known.key == key.key && known.token == key.token)
         };
         let held = |node| {
-            let keys = self.field.keys(node).into_iter();
+            // One that does not vote has forgotten what it knew: what it holds was repaired, whether or not it had come before.
+            let votes = self.field.abstains_for(node).is_zero();
+            let keys = self.field.keys(node).into_iter().filter(|_| votes);
             keys.filter(|key| !self.field.is_excused(node, key) && !forgot(node, key)).collect()
         };
         self.most(resource, owner, held).is_some_and(|(_, nodes)| self.is_quorum(nodes))
