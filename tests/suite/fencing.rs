@@ -191,6 +191,25 @@ async fn g2_a_late_release_does_not_shorten_what_counters_are_kept_for() {
     assert_eq!(kept.count(), 3);
 }
 
+/// One resource is counted in front of the script, several in it.
+#[tokio::test(start_paused = true)]
+async fn g2_a_short_lock_does_not_shorten_what_counters_are_kept_for() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let (nodes, _net, builder) = pipes(3);
+    let redlock = builder.without_quarantine().build().unwrap();
+    for set in [vec!["a"], vec!["b", "c"]] {
+        let long = redlock.lock(set.clone()).ttl(30 * DAY).without_keeper().fenced().await.unwrap();
+        long.release().await.unwrap();
+        let short = redlock.lock(set).without_keeper().fenced().await.unwrap();
+        short.release().await.unwrap();
+    }
+    advance(2 * DAY).await;
+    for counter in ["a", "b", "c"].map(|key| format!("quorlock:fence:{key}")) {
+        let kept = nodes.iter().filter(|node| node.run(&["EXISTS", &counter]).int() == Some(1));
+        assert_eq!(kept.count(), 3, "{counter}");
+    }
+}
+
 /// Nodes that have counted differently, so that a second round is needed, and a millisecond later each time.
 #[tokio::test(start_paused = true)]
 async fn g4_a_fenced_request_dropped_at_any_moment_of_both_rounds_leaves_no_key() {
