@@ -1,12 +1,18 @@
 //! Replies, URLs and names as they come from outside, read by the library's own readers. For fuzzing only: nothing in the
 //! library uses it.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use redis::Value;
+use tokio::io::{AsyncRead, ReadBuf};
 use uuid::Uuid;
 
 use super::address::parse_all;
+use super::answers::Answers;
 use super::reply::{self, Answer};
 use crate::clock::{Clock, SystemClock};
 use crate::invalid::InvalidInput;
@@ -86,4 +92,42 @@ pub fn url(url: &str) -> Result<String, InvalidInput> {
 /// One of them is no name, or there are too few or too many.
 pub fn keys(names: &[&str], prefix: &str) -> Result<Vec<String>, InvalidInput> {
     Ok(Keys::parse(Resources::from(names), prefix)?.as_slice().to_vec())
+}
+
+/// The first answer in `bytes` as a connection hears it, when they come in pieces of `size`, if there is one.
+pub fn first_answer(bytes: &[u8], size: usize) -> Option<Value> {
+    let mut coming = Coming { rest: bytes, size: size.max(1), is_quiet: true };
+    let mut answers = Answers::new();
+    loop {
+        if let Poll::Ready(answer) =
+            answers.poll_next(&mut coming, &mut Context::from_waker(Waker::noop()))
+        {
+            return answer.ok();
+        }
+    }
+}
+
+/// What has come of a stream. Nothing does every second time that it is looked at.
+struct Coming<'a> {
+    rest: &'a [u8],
+    size: usize,
+    is_quiet: bool,
+}
+
+impl AsyncRead for Coming<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.is_quiet = !self.is_quiet;
+        if self.is_quiet {
+            return Poll::Pending;
+        }
+        let (piece, rest) =
+            self.rest.split_at(self.size.min(into.remaining()).min(self.rest.len()));
+        into.put_slice(piece);
+        self.rest = rest;
+        Poll::Ready(Ok(()))
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io::{self, Read};
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -14,9 +14,10 @@ use std::task::{Context, Poll};
 use futures::channel::oneshot;
 use futures::future::join_all;
 use futures::task::AtomicWaker;
-use redis::{Cmd, Parser, PushInfo, RedisError, RedisResult, Value};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use redis::{Cmd, PushInfo, RedisError, RedisResult, Value};
+use tokio::io::AsyncWrite;
 
+use super::answers::Answers;
 use super::meter::Metered;
 use crate::one_task::Crowd;
 use crate::sync::lock;
@@ -102,7 +103,7 @@ fn broken() -> RedisError {
 pub(super) struct Driver<Q> {
     wire: Metered,
     line: Arc<Line<Q>>,
-    parser: Parser,
+    heard: Answers,
     /// What is being sent, and how much of it has been.
     sending: Vec<u8>,
     sent: usize,
@@ -112,29 +113,29 @@ pub(super) struct Driver<Q> {
     /// The peer takes nothing more. What it has said before is still to be read.
     is_deaf: bool,
     crowd: Crowd,
-    heard: Box<dyn Fn(PushInfo) + Send>,
+    unasked: Box<dyn Fn(PushInfo) + Send>,
 }
 
 impl<Q> Driver<Q> {
-    /// A connection on which nothing has been asked; what its server says unasked goes to `heard`.
+    /// A connection on which nothing has been asked; what its server says unasked goes to `unasked`.
     pub(super) fn new(
         wire: Metered,
         crowd: Crowd,
-        heard: impl Fn(PushInfo) + Send + 'static,
+        unasked: impl Fn(PushInfo) + Send + 'static,
     ) -> (Arc<Line<Q>>, Self) {
         let queue = Queue { out: Vec::new(), waiting: VecDeque::new(), is_over: false };
         let line = Arc::new(Line { queue: Mutex::new(queue), driver: AtomicWaker::new() });
         let driver = Self {
             wire,
             line: Arc::clone(&line),
-            parser: Parser::new(),
+            heard: Answers::new(),
             sending: Vec::new(),
             sent: 0,
             waiting: VecDeque::new(),
             is_flushed: true,
             is_deaf: false,
             crowd,
-            heard: Box::new(heard),
+            unasked: Box::new(unasked),
         };
         (line, driver)
     }
@@ -167,19 +168,19 @@ impl<Q> Driver<Q> {
         self.write(cx);
         let before = answers.len();
         let end = loop {
-            let mut reading = Reading { wire: &mut self.wire, cx, is_at_end: false };
-            let parsed = self.parser.parse_value(&mut reading);
-            match parsed {
-                Ok(Value::Push { kind, data }) => (self.heard)(PushInfo { kind, data }),
-                Ok(value) => match self.waiting.pop_front() {
+            match self.heard.poll_next(&mut self.wire, cx) {
+                Poll::Pending if answers.len() == before => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(Value::Push { kind, data })) => {
+                    (self.unasked)(PushInfo { kind, data });
+                }
+                Poll::Ready(Ok(value)) => match self.waiting.pop_front() {
                     Some(Waiting::Question(question)) => answers.push((question, Ok(value))),
                     // Nobody may wait for it any more.
                     Some(Waiting::Answer(waiter)) => drop(waiter.send(Ok(value))),
                     None => break unasked(),
                 },
-                Err(_) if reading.is_at_end && answers.len() == before => return Poll::Pending,
-                Err(_) if reading.is_at_end => return Poll::Ready(Ok(())),
-                Err(error) => break error,
+                Poll::Ready(Err(error)) => break error,
             }
         };
         let never_sent = self.line.end();
@@ -232,27 +233,6 @@ impl<Q> Drop for Driver<Q> {
 
 fn unasked() -> RedisError {
     io::Error::new(io::ErrorKind::InvalidData, "it answered what nobody has asked").into()
-}
-
-/// What has come by now.
-struct Reading<'a, 'b> {
-    wire: &'a mut Metered,
-    cx: &'a mut Context<'b>,
-    /// There is no more for now.
-    is_at_end: bool,
-}
-
-impl Read for Reading<'_, '_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let mut into = ReadBuf::new(into);
-        match Pin::new(&mut *self.wire).poll_read(self.cx, &mut into) {
-            Poll::Ready(read) => read.map(|()| into.filled().len()),
-            Poll::Pending => {
-                self.is_at_end = true;
-                Err(io::ErrorKind::WouldBlock.into())
-            }
-        }
-    }
 }
 
 #[cfg(test)]

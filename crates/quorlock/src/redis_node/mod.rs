@@ -18,6 +18,7 @@
 //! 7. An answer is read and followed up whether or not anybody waits for it.
 
 mod address;
+mod answers;
 mod asked;
 mod connection;
 mod exchange;
