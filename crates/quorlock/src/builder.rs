@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::attempt::Core;
 use crate::clock::{Clock, Spawner, SystemClock, TokioSpawner};
+use crate::crowd::Crowd;
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::event::{Audience, Observer};
@@ -273,7 +274,8 @@ impl Builder {
             None => settings.assertion(names.iter().cloned())?,
         };
         let servers = Arc::new(Servers::default());
-        let services = Arc::new(OneTask::new(Arc::clone(&spawner)));
+        let crowd = Crowd::default();
+        let services = Arc::new(OneTask::new(Arc::clone(&spawner), crowd.clone()));
         let connected = |(index, (address, name)): (usize, (Address, String))| -> Box<dyn Node> {
             let joining = assertion.clone().map(|assertion| Joining {
                 assertion,
@@ -299,7 +301,7 @@ impl Builder {
         let list = nodes.unwrap_or_else(|| own.map(connected).collect());
         settings.check_certify_on(list.len())?;
         let keeper = Keeper::new(Arc::clone(&clock), Arc::clone(&spawner));
-        let nodes = Nodes { list, clock, spawner, audience };
+        let nodes = Nodes { list, clock, spawner, audience, crowd };
         Ok(Redlock::new(Core {
             nodes: Arc::new(nodes),
             settings: Arc::new(settings),

@@ -9,6 +9,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
 use crate::clock::{Clock, Spawner};
+use crate::crowd::Crowd;
 use crate::event::Audience;
 use crate::node::{Inbox, Node, NodeSet, Question, Reply, ReplyTo, Wake};
 use crate::quorum::{Verdict, quorum};
@@ -20,6 +21,8 @@ pub(crate) struct Nodes {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) spawner: Arc<dyn Spawner>,
     pub(crate) audience: Audience,
+    /// Of those who wait for a verdict.
+    pub(crate) crowd: Crowd,
 }
 
 impl Nodes {
@@ -44,6 +47,7 @@ impl Nodes {
                 node.ask(Arc::clone(&question), ReplyTo::inbox(&inbox, index));
             }
         }
+        self.crowd.enter();
         FanOut { nodes: Arc::clone(self), inbox }
     }
 
@@ -134,6 +138,7 @@ impl FanOut {
 
 impl Drop for FanOut {
     fn drop(&mut self) {
+        self.nodes.crowd.leave();
         self.inbox.close();
     }
 }

@@ -41,6 +41,7 @@ mod attempt;
 mod audit;
 mod builder;
 mod clock;
+mod crowd;
 mod entropy;
 mod error;
 mod event;

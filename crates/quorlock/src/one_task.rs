@@ -4,7 +4,6 @@
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -13,6 +12,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
 use crate::clock::Spawner;
+use crate::crowd::Crowd;
 use crate::sync::lock;
 
 type Service = BoxFuture<'static, ()>;
@@ -24,21 +24,6 @@ pub(crate) struct OneTask {
     crowd: Crowd,
 }
 
-/// Whether more than one operation is under way on the services: then others are about to ask too, and are let run first,
-/// once, so that all of it is sent by one call of the system.
-#[derive(Clone, Default)]
-pub(crate) struct Crowd(Arc<AtomicBool>);
-
-impl Crowd {
-    pub(crate) fn note(&self, operations: usize) {
-        self.0.store(operations > 1, Ordering::Relaxed);
-    }
-
-    fn is_there(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 #[derive(Default)]
 struct Arrivals {
     services: Vec<Service>,
@@ -47,11 +32,11 @@ struct Arrivals {
 }
 
 impl OneTask {
-    pub(crate) fn new(spawner: Arc<dyn Spawner>) -> Self {
-        Self { spawner, arrivals: Arc::default(), crowd: Crowd::default() }
+    pub(crate) fn new(spawner: Arc<dyn Spawner>, crowd: Crowd) -> Self {
+        Self { spawner, arrivals: Arc::default(), crowd }
     }
 
-    /// Where services note how many operations are under way.
+    /// Of those whom the services serve.
     pub(crate) fn crowd(&self) -> &Crowd {
         &self.crowd
     }
@@ -87,7 +72,8 @@ struct Task {
     /// And one that never ends: a set whose every member was polled at one go would have itself polled once more.
     services: FuturesUnordered<Service>,
     crowd: Crowd,
-    has_let_others_run: bool,
+    /// Others have been let run since the first half of this turn.
+    is_second_half: bool,
     is_over: bool,
 }
 
@@ -95,7 +81,7 @@ impl Task {
     fn new(arrivals: Arc<Mutex<Arrivals>>, crowd: Crowd) -> Self {
         let services = FuturesUnordered::new();
         services.push(pending().boxed());
-        Self { arrivals, services, crowd, has_let_others_run: false, is_over: false }
+        Self { arrivals, services, crowd, is_second_half: false, is_over: false }
     }
 }
 
@@ -103,11 +89,22 @@ impl Future for Task {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.has_let_others_run = !self.has_let_others_run && self.crowd.is_there();
-        if self.has_let_others_run {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        if self.is_second_half {
+            self.crowd.begin_second_half();
+        } else {
+            self.crowd.begin_turn();
         }
+        let polled = self.poll_services(cx);
+        self.is_second_half = !self.is_second_half && self.crowd.has_second_half();
+        if polled.is_pending() && self.is_second_half {
+            cx.waker().wake_by_ref();
+        }
+        polled
+    }
+}
+
+impl Task {
+    fn poll_services(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let mut arrivals = lock(&self.arrivals);
             let arrived = std::mem::take(&mut arrivals.services);

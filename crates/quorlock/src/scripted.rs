@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use crate::clock::{Spawner, SystemClock, TokioSpawner};
+use crate::crowd::Crowd;
 use crate::event::Audience;
 use crate::fan_out::Nodes;
 use crate::fencing::Fencing;
@@ -125,6 +126,7 @@ pub(crate) fn nodes(count: usize) -> (Arc<Nodes>, Vec<Arc<Scripted>>) {
         clock: Arc::new(SystemClock),
         spawner: Arc::new(TokioSpawner::default()),
         audience: Audience::default(),
+        crowd: Crowd::default(),
     };
     (Arc::new(nodes), scripted)
 }

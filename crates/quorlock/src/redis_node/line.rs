@@ -19,7 +19,7 @@ use tokio::io::AsyncWrite;
 
 use super::answers::Answers;
 use super::meter::Metered;
-use crate::one_task::Crowd;
+use crate::crowd::Crowd;
 use crate::sync::lock;
 
 /// What is kept of the room that a burst took, once it is over: bytes to be sent, and answers that are waited for.
@@ -165,12 +165,17 @@ impl<Q> Driver<Q> {
         }
         // Before the queue is looked at, so that nothing that is put after that is missed.
         self.line.driver.register(cx.waker());
-        self.write(cx);
+        if !self.crowd.holds_back(|| self.has_output(), cx.waker()) {
+            self.write(cx);
+        }
         let before = answers.len();
         let end = loop {
             match self.heard.poll_next(&mut self.wire, cx) {
                 Poll::Pending if answers.len() == before => return Poll::Pending,
-                Poll::Pending => return Poll::Ready(Ok(())),
+                Poll::Pending => {
+                    self.crowd.hear();
+                    return Poll::Ready(Ok(()));
+                }
                 Poll::Ready(Ok(Value::Push { kind, data })) => {
                     (self.unasked)(PushInfo { kind, data });
                 }
@@ -193,6 +198,10 @@ impl<Q> Driver<Q> {
         Poll::Ready(Err(end))
     }
 
+    fn has_output(&self) -> bool {
+        self.sent < self.sending.len() || !self.is_flushed || !lock(&self.line.queue).out.is_empty()
+    }
+
     /// Sends what is there, as far as the peer takes it.
     fn write(&mut self, cx: &mut Context<'_>) {
         while !self.is_deaf {
@@ -204,7 +213,6 @@ impl<Q> Driver<Q> {
                 self.waiting.append(&mut queue.waiting);
                 queue.waiting.shrink_to(KEPT_ANSWERS);
                 drop(queue);
-                self.crowd.note(self.waiting.len());
             }
             let rest = &self.sending[self.sent..];
             let step = match rest.is_empty() {

@@ -56,11 +56,12 @@ pub(crate) use self::tls::Certificates;
 pub(crate) use self::wire::Sockets;
 pub use self::wire::{Abort, Connector, Wire};
 use crate::clock::{Clock, Spawner};
+use crate::crowd::Crowd;
 use crate::entropy::Entropy;
 use crate::error::{Failure, NodeError};
 use crate::event::Audience;
 use crate::node::{Acted, Mode, Node, Question, ReplyTo};
-use crate::one_task::{Crowd, OneTask};
+use crate::one_task::OneTask;
 use crate::standing::{Fitness, Standing};
 use crate::sync::lock;
 
