@@ -156,6 +156,7 @@ impl Spawner for TokioSpawner {
     }
 
     fn runtime(&self) -> Option<Id> {
-        self.with(Handle::id)
+        // Asked at every round: without the lock where it can be.
+        Handle::try_current().map_or_else(|_| self.with(Handle::id), |current| Some(current.id()))
     }
 }

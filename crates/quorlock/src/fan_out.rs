@@ -3,16 +3,18 @@
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
 
 use crate::clock::{Clock, Spawner};
 use crate::crowd::Crowd;
 use crate::event::Audience;
 use crate::node::{Inbox, Node, NodeSet, Question, Reply, ReplyTo, Wake};
 use crate::quorum::{Verdict, quorum};
+use crate::timers::Timers;
 
 /// All configured nodes, and what every round needs beside them.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub(crate) struct Nodes {
     pub(crate) audience: Audience,
     /// Of those who wait for a verdict.
     pub(crate) crowd: Crowd,
+    pub(crate) timers: Timers,
 }
 
 impl Nodes {
@@ -115,11 +118,12 @@ impl FanOut {
         end: Instant,
         mut hear: impl FnMut(usize, Reply) -> ControlFlow<Verdict>,
     ) {
-        let mut timer = self.nodes.clock.sleep_until(end);
+        let Self { nodes, inbox } = &*self;
+        let mut timer = nodes.timers.until(end);
         loop {
             let reply = tokio::select! {
                 biased;
-                reply = self.next() => reply,
+                reply = poll_fn(|cx| inbox.poll_next(cx)) => reply,
                 () = &mut timer => None,
             };
             let Some((index, reply)) = reply else { return };
@@ -129,7 +133,8 @@ impl FanOut {
                 ControlFlow::Break(_) => break,
             }
         }
-        while let Some(Some((index, reply))) = self.next().now_or_never() {
+        let glance = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some((index, reply))) = inbox.poll_next(&glance) {
             // Lost stays lost: these can only tell more of why.
             let _ = hear(index, reply);
         }

@@ -74,6 +74,7 @@ mod settings;
 mod standing;
 mod suspended;
 mod sync;
+mod timers;
 mod token;
 mod upkeep;
 mod validity;

@@ -148,6 +148,8 @@ impl Drop for Task {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use std::future::poll_fn;
+
     use futures::channel::oneshot;
 
     use super::*;
@@ -178,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn services_share_a_task_which_begins_anew_after_the_last_has_ended() {
         let spawner = Arc::new(Counting::default());
-        let one = OneTask::new(Arc::clone(&spawner) as Arc<dyn Spawner>);
+        let one = OneTask::new(Arc::clone(&spawner) as Arc<dyn Spawner>, Crowd::default());
         let (stop_a, gone_a) = service(&one);
         let (stop_b, gone_b) = service(&one);
         drop(stop_a);
@@ -197,17 +199,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn in_a_crowd_others_run_before_the_services_do() {
-        for (operations, order) in [(1, ["service", "other"]), (2, ["other", "service"])] {
-            let one = OneTask::new(Arc::new(TokioSpawner::default()));
-            one.crowd().note(operations);
+    async fn in_a_crowd_others_run_before_anything_is_written() {
+        for (operations, order) in [(1, ["write", "other"]), (2, ["other", "write"])] {
+            let crowd = Crowd::default();
+            (0..operations).for_each(|_| crowd.enter());
+            let one = OneTask::new(Arc::new(TokioSpawner::default()), crowd.clone());
             let ran = Arc::<Mutex<Vec<&str>>>::default();
-            let runs = |who: &'static str| {
-                let ran = Arc::clone(&ran);
-                async move { lock(&ran).push(who) }
-            };
-            one.run(Box::pin(runs("service")));
-            TokioSpawner::default().spawn(Box::pin(runs("other")));
+            let writes = Arc::clone(&ran);
+            one.run(Box::pin(poll_fn(move |cx| {
+                if crowd.holds_back(|| true, cx.waker()) {
+                    return Poll::Pending;
+                }
+                lock(&writes).push("write");
+                Poll::Ready(())
+            })));
+            let runs = Arc::clone(&ran);
+            TokioSpawner::default().spawn(Box::pin(async move { lock(&runs).push("other") }));
             for _ in 0..4 {
                 tokio::task::yield_now().await;
             }
@@ -217,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_one_service_and_not_its_neighbour() {
-        let one = OneTask::new(Arc::new(TokioSpawner::default()));
+        let one = OneTask::new(Arc::new(TokioSpawner::default()), Crowd::default());
         one.run(Box::pin(async { panic!("a service that panics") }));
         let (stop, mut gone) = service(&one);
         tokio::task::yield_now().await;
@@ -228,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_service_of_a_runtime_that_has_ended_is_dropped_and_the_next_one_begins_a_task() {
-        let one = OneTask::new(Arc::new(TokioSpawner::default()));
+        let one = OneTask::new(Arc::new(TokioSpawner::default()), Crowd::default());
         let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (_stop, gone) = runtime().block_on(async { service(&one) });
         runtime().block_on(async {

@@ -1,7 +1,8 @@
 //! Keeps one node's connection up: open, publish, watch, give up, open again. What is asked on it is `mod.rs`'s.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -106,13 +107,12 @@ async fn serve(node: &Arc<Shared>) {
 /// Reads and writes until the connection ends.
 async fn drive(node: &Arc<Shared>, driver: &mut NodeDriver) -> NodeErrorKind {
     let mut answers = Vec::new();
-    loop {
-        let end = driver.answers(&mut answers).await;
+    poll_fn(|cx| {
+        let end = ready!(driver.poll_answers(cx, &mut answers));
         node.answered(&mut answers);
-        if end.is_err() {
-            return NodeErrorKind::Disconnected;
-        }
-    }
+        if end.is_err() { Poll::Ready(NodeErrorKind::Disconnected) } else { Poll::Pending }
+    })
+    .await
 }
 
 async fn open(

@@ -152,7 +152,8 @@ impl<Q> Driver<Q> {
         poll_fn(|cx| self.poll_answers(cx, answers)).await
     }
 
-    fn poll_answers(
+    /// The same. Where answers have come, whoever polls is woken by what comes next all the same.
+    pub(super) fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,
         answers: &mut Vec<(Q, RedisResult<Value>)>,

@@ -3,7 +3,7 @@
 //! Not only until their keys must have expired: a command that waits in the buffers of a frozen node sets its key when the
 //! node thaws, for a full TTL from then.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,16 @@ const MAX_OWED: usize = 2 * MAX_UNANSWERED as usize;
 /// Redis keeps a key for up to a millisecond more than its TTL (safety.md H36); clocks run apart a little.
 pub(super) const SLACK: Duration = Duration::from_millis(100);
 
-/// What one node is owed, oldest first.
+/// What is kept of the room that a burst took, once it is over.
+const KEPT: usize = 256;
+
+/// What one node is owed, oldest first. Nearly all of it is settled in the order in which it was noted.
 #[derive(Debug, Default)]
 pub(super) struct Owed {
-    entries: BTreeMap<u64, Entry>,
+    /// By number. What was settled before its time leaves a gap.
+    entries: VecDeque<(u64, Option<Entry>)>,
+    /// How many are none.
+    gaps: usize,
     next: u64,
 }
 
@@ -38,60 +44,94 @@ impl Owed {
         let number = self.next;
         self.next += 1;
         let expires = expiry(&release, release.asked);
-        self.entries.insert(number, Entry { release, expires });
+        self.entries.push_back((number, Some(Entry { release, expires })));
         number
+    }
+
+    fn place(&self, number: u64) -> Option<usize> {
+        self.entries.binary_search_by_key(&number, |(number, _)| *number).ok()
+    }
+
+    fn get(&self, number: u64) -> Option<&Entry> {
+        self.entries.get(self.place(number)?)?.1.as_ref()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        self.entries.iter().filter_map(|(number, entry)| Some((*number, entry.as_ref()?)))
+    }
+
+    fn len(&self) -> usize {
+        self.entries.len() - self.gaps
     }
 
     /// The node has confirmed it.
     pub(super) fn settle(&mut self, number: u64) {
-        self.entries.remove(&number);
+        let entry = self.place(number).and_then(|place| self.entries.get_mut(place));
+        if entry.is_some_and(|(_, entry)| entry.take().is_some()) {
+            self.gaps += 1;
+        }
+        while self.entries.front().is_some_and(|(_, entry)| entry.is_none()) {
+            self.entries.pop_front();
+            self.gaps -= 1;
+        }
+        if self.gaps > KEPT.max(self.len()) {
+            self.close_gaps();
+        }
+        if self.entries.is_empty() {
+            self.entries.shrink_to(KEPT);
+        }
+    }
+
+    fn close_gaps(&mut self) {
+        self.entries.retain(|(_, entry)| entry.is_some());
+        self.gaps = 0;
     }
 
     /// It will be sent once more: its keys may be set again until then.
     pub(super) fn renew(&mut self, number: u64, now: Instant) {
-        if let Some(entry) = self.entries.get_mut(&number) {
+        let place = self.place(number);
+        if let Some((_, Some(entry))) = place.and_then(|place| self.entries.get_mut(place)) {
             entry.expires = later(expiry(&entry.release, now), entry.release.ttl);
         }
     }
 
     /// Whether it is still owed.
     pub(super) fn contains(&self, number: u64) -> bool {
-        self.entries.contains_key(&number)
+        self.get(number).is_some()
     }
 
     /// Whether it is still owed and its keys may still be there.
     pub(super) fn is_live(&self, number: u64, now: Instant) -> bool {
-        self.entries.get(&number).is_some_and(|entry| entry.expires > now)
+        self.get(number).is_some_and(|entry| entry.expires > now)
     }
 
     /// Forgets what is beyond the bound: first what has expired, then the oldest. Returns how many of the latter.
     ///
     /// For a node that cannot be reached: what is on its way on a living connection has its answer coming.
     pub(super) fn trim(&mut self, now: Instant) -> usize {
-        if self.entries.len() <= MAX_OWED {
+        if self.len() <= MAX_OWED {
             return 0;
         }
-        self.entries.retain(|_, entry| entry.expires > now);
+        self.entries.retain(|(_, entry)| entry.as_ref().is_some_and(|entry| entry.expires > now));
+        self.gaps = 0;
         let excess = self.entries.len().saturating_sub(MAX_OWED);
-        for _ in 0..excess {
-            self.entries.pop_first();
-        }
+        self.entries.drain(..excess);
         excess
     }
 
     /// What has to be sent on a new connection, in order.
     pub(super) fn due(&self) -> Vec<(u64, Arc<Question>)> {
-        self.entries.iter().map(|(number, entry)| (*number, Arc::clone(&entry.release))).collect()
+        self.all().map(|(number, entry)| (number, Arc::clone(&entry.release))).collect()
     }
 
     /// How many of them may still have a key on a node that runs.
     pub(super) fn count(&self, now: Instant) -> usize {
-        self.entries.values().filter(|entry| entry.expires > now).count()
+        self.all().filter(|(_, entry)| entry.expires > now).count()
     }
 
     /// When the first of those has expired.
     pub(super) fn next_expiry(&self, now: Instant) -> Option<Instant> {
-        self.entries.values().map(|entry| entry.expires).filter(|expires| *expires > now).min()
+        self.all().map(|(_, entry)| entry.expires).filter(|expires| *expires > now).min()
     }
 }
 
@@ -154,6 +194,25 @@ mod tests {
         assert!(!numbers(&owed).contains(&first));
         assert_eq!(numbers(&owed).first(), rest.first());
         assert_eq!(numbers(&owed).last(), Some(&newest));
+    }
+
+    #[test]
+    fn the_gaps_that_are_left_behind_an_old_release_are_closed() {
+        let (mut owed, now) = (Owed::default(), SystemClock.now());
+        let oldest = owed.add(release(60_000, now));
+        let mut last = oldest;
+        for _ in 0..10 * KEPT {
+            let settled = owed.add(release(10, now));
+            last = owed.add(release(10, now));
+            owed.settle(settled);
+            owed.settle(last);
+        }
+        assert!(owed.entries.len() <= 2 * KEPT, "{}", owed.entries.len());
+        assert_eq!((numbers(&owed), owed.len()), (vec![oldest], 1));
+        let newest = owed.add(release(10, now));
+        owed.settle(last);
+        owed.settle(oldest);
+        assert_eq!((numbers(&owed), owed.len()), (vec![newest], 1));
     }
 
     #[test]
