@@ -29,7 +29,6 @@ use crate::redis_node::{
 use crate::redlock::Redlock;
 use crate::retry::Retry;
 use crate::settings::{Quarantine, Settings};
-use crate::timers::Timers;
 use crate::wait::Pace;
 
 /// Collects the settings of a [`Redlock`]; made by [`Redlock::builder`].
@@ -302,8 +301,7 @@ impl Builder {
         let list = nodes.unwrap_or_else(|| own.map(connected).collect());
         settings.check_certify_on(list.len())?;
         let keeper = Keeper::new(Arc::clone(&clock), Arc::clone(&spawner));
-        let timers = Timers::new(&clock, &spawner);
-        let nodes = Nodes { list, clock, spawner, audience, crowd, timers };
+        let nodes = Nodes::new(list, clock, spawner, audience, crowd);
         Ok(Redlock::new(Core {
             nodes: Arc::new(nodes),
             settings: Arc::new(settings),

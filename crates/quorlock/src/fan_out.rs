@@ -26,9 +26,24 @@ pub(crate) struct Nodes {
     /// Of those who wait for a verdict.
     pub(crate) crowd: Crowd,
     pub(crate) timers: Timers,
+    /// Their names.
+    pub(crate) names: Arc<[Arc<str>]>,
 }
 
 impl Nodes {
+    /// `crowd`: shared with whoever serves their connections.
+    pub(crate) fn new(
+        list: Vec<Box<dyn Node>>,
+        clock: Arc<dyn Clock>,
+        spawner: Arc<dyn Spawner>,
+        audience: Audience,
+        crowd: Crowd,
+    ) -> Self {
+        let timers = Timers::new(&clock, &spawner);
+        let names = list.iter().map(|node| Arc::clone(node.name())).collect();
+        Self { list, clock, spawner, audience, crowd, timers, names }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }

@@ -26,28 +26,31 @@ pub enum NodeRelease {
 /// What a release did, node by node. A quorum has answered; the rest goes on in the background.
 #[derive(Clone, Debug)]
 pub struct ReleaseReport {
-    nodes: Vec<(Arc<str>, NodeRelease)>,
+    /// One list for all reports of a handle.
+    names: Arc<[Arc<str>]>,
+    releases: Vec<NodeRelease>,
 }
 
 impl ReleaseReport {
-    pub(crate) fn new(nodes: Vec<(Arc<str>, NodeRelease)>) -> Self {
-        Self { nodes }
+    /// Of the nodes of these names, in their order.
+    pub(crate) fn new(names: &Arc<[Arc<str>]>, releases: Vec<NodeRelease>) -> Self {
+        Self { names: Arc::clone(names), releases }
     }
 
     /// Every configured node by its name, in the order in which they were given, and what it did.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = (&str, &NodeRelease)> {
-        self.nodes.iter().map(|(node, release)| (&**node, release))
+        self.names.iter().map(|name| &**name).zip(&self.releases)
     }
 
     /// On how many nodes every key was deleted.
     pub fn deleted(&self) -> usize {
-        self.nodes.iter().filter(|(_, release)| matches!(release, NodeRelease::Deleted)).count()
+        self.releases.iter().filter(|release| matches!(release, NodeRelease::Deleted)).count()
     }
 }
 
 impl fmt::Display for ReleaseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (node, release)) in self.nodes.iter().enumerate() {
+        for (i, (node, release)) in self.nodes().enumerate() {
             f.write_str(if i == 0 { "" } else { "; " })?;
             match release {
                 NodeRelease::Deleted => write!(f, "{node}: deleted"),

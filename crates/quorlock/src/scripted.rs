@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use crate::clock::{Clock, Spawner, SystemClock, TokioSpawner};
+use crate::clock::{Spawner, SystemClock, TokioSpawner};
 use crate::crowd::Crowd;
 use crate::event::Audience;
 use crate::fan_out::Nodes;
@@ -15,7 +15,6 @@ use crate::lease::Terms;
 use crate::node::{Node, Question, Reply, ReplyTo, Verb};
 use crate::resources::Keys;
 use crate::sync::lock;
-use crate::timers::Timers;
 use crate::token::Token;
 use crate::validity::Validity;
 
@@ -122,17 +121,8 @@ pub(crate) fn nodes(count: usize) -> (Arc<Nodes>, Vec<Arc<Scripted>>) {
         })
         .collect();
     let list = scripted.iter().map(|node| Box::new(Handle(Arc::clone(node))) as Box<dyn Node>);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let spawner: Arc<dyn Spawner> = Arc::new(TokioSpawner::default());
-    let timers = Timers::new(&clock, &spawner);
-    let nodes = Nodes {
-        list: list.collect(),
-        clock,
-        spawner,
-        timers,
-        audience: Audience::default(),
-        crowd: Crowd::default(),
-    };
+    let (clock, spawner) = (Arc::new(SystemClock), Arc::new(TokioSpawner::default()));
+    let nodes = Nodes::new(list.collect(), clock, spawner, Audience::default(), Crowd::default());
     (Arc::new(nodes), scripted)
 }
 

@@ -44,17 +44,11 @@ pub(crate) async fn released(
     which: NodeSet,
     end: Instant,
 ) -> Result<ReleaseReport, Vec<NodeError>> {
-    let mut report: Vec<_> = nodes
-        .list
-        .iter()
-        .enumerate()
-        .map(|(index, node)| {
-            let name = Arc::clone(node.name());
-            (name, if which.contains(index) { NodeRelease::Pending } else { NodeRelease::NotHeld })
-        })
-        .collect();
+    let is_asked = |index| which.contains(index);
+    let before = |index| if is_asked(index) { NodeRelease::Pending } else { NodeRelease::NotHeld };
+    let mut releases: Vec<_> = (0..nodes.len()).map(before).collect();
     let mut ballot = Ballot::new(nodes);
-    for index in (0..nodes.len()).filter(|index| !which.contains(*index)) {
+    for index in (0..nodes.len()).filter(|index| !is_asked(*index)) {
         let _ = ballot.record(index, None);
     }
     let keys = terms.keys.as_slice().len();
@@ -62,13 +56,13 @@ pub(crate) async fn released(
         asked
             .until(end, |index, reply| {
                 let (outcome, failure) = outcome_of(reply, keys, nodes.list[index].name());
-                report[index].1 = outcome;
+                releases[index] = outcome;
                 ballot.record(index, failure)
             })
             .await;
     }
     match ballot.close() {
-        Verdict::Won => Ok(ReleaseReport::new(report)),
+        Verdict::Won => Ok(ReleaseReport::new(&nodes.names, releases)),
         _ => Err(ballot.errors(nodes)),
     }
 }
