@@ -33,7 +33,7 @@ pub(super) const FLOORS: Table = Table {
         // Data with invariants.
         &["error", "lease", "handover", "settings"],
         // Facts; the clock and the start of tasks.
-        &["event", "clock", "one_task", "standing"],
+        &["event", "clock", "crowd", "one_task", "standing", "timers"],
         // The seam to a node, and what crosses it.
         &["node", "report", "script", "observe"],
         &["redis_node"],
@@ -61,6 +61,7 @@ pub(super) const INSIDE_REDIS_NODE: Table = Table {
         "address",
         "wire",
         "meter",
+        "answers",
         "line",
         "marker",
         "asked",

@@ -1,3 +1,5 @@
+//! Timers that one round leaves to the next.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 

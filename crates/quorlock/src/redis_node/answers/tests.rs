@@ -1,3 +1,5 @@
+//! Answers in pieces of every size, long ones, and what is none.
+
 use futures::FutureExt;
 use proptest::prelude::*;
 use tokio::io::{AsyncWriteExt, duplex};
