@@ -114,8 +114,9 @@ struct Service {
 impl Service {
     async fn run(self) {
         let mut extends = FuturesUnordered::new();
+        let mut now = self.clock.now();
         loop {
-            let timer = match self.roster.next() {
+            let timer = match self.roster.next(now) {
                 Next::At(moment) => self.clock.sleep_until(moment),
                 Next::Wait => pending().boxed(),
                 Next::End => return,
@@ -130,7 +131,8 @@ impl Service {
                 self.roster.seat(&held, next);
                 extended = extends.next().now_or_never().flatten();
             }
-            let due = self.roster.due(self.clock.now());
+            now = self.clock.now();
+            let due = self.roster.due(now);
             let are_many = due.len() >= roster::MOST;
             extends.extend(due.into_iter().map(extend));
             if are_many {

@@ -127,14 +127,17 @@ impl Roster {
         self.changed.notified().await;
     }
 
-    pub(super) fn next(&self) -> Next {
+    /// No later than he would have woken anyway: the leases of somebody who takes one after the other would have him woken for
+    /// each, and find that it is gone.
+    pub(super) fn next(&self, now: Instant) -> Next {
         let mut leases = lock(&self.leases);
-        leases.wakes = leases.by_moment.first_key_value().map(|((moment, _), _)| *moment);
-        match leases.wakes {
-            Some(moment) => Next::At(moment),
-            None if leases.is_closed => Next::End,
-            None => Next::Wait,
+        if leases.is_closed && leases.by_moment.is_empty() {
+            return Next::End;
         }
+        let first = leases.by_moment.first_key_value().map(|((moment, _), _)| *moment);
+        let before = leases.wakes.filter(|wakes| *wakes > now);
+        leases.wakes = first.into_iter().chain(before).min();
+        leases.wakes.map_or(Next::Wait, Next::At)
     }
 
     /// Notes when a lease is to be extended next, unless it was taken off meanwhile.

@@ -56,6 +56,25 @@ async fn a_lease_that_is_due_sooner_than_those_before_it_is_kept_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn leases_that_are_held_one_after_the_other_do_not_wake_the_keeper_each() {
+    let (nodes, _scripted) = nodes(3);
+    let spawner = Arc::new(Counting::default());
+    let keeper = Keeper::new(Arc::clone(&nodes.clock), Arc::clone(&spawner) as Arc<dyn Spawner>);
+    for _ in 0..100 {
+        let held = Arc::new(held(&nodes, terms(), None).await);
+        drop(keeper.keep(held, Keeping::Extended, SystemClock.now()));
+        tokio::task::yield_now().await;
+    }
+    // A task that does nothing comes with each time that he is woken: the first time, and as often as one is due sooner than
+    // all before it, which is five times of a hundred.
+    assert!(spawner.counts()[0] < 20, "{:?}", spawner.counts());
+    let last = Arc::new(held(&nodes, terms(), None).await);
+    let kept = keeper.keep(last, Keeping::Extended, SystemClock.now());
+    tokio::time::sleep(terms().validity.ttl() * 3).await;
+    assert!(kept.held.life.is_valid(), "and keeps what comes after them");
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_that_are_nearly_due_go_out_with_the_first() {
     let (nodes, _) = nodes(3);
     let roster = Roster::new(None);
