@@ -1,6 +1,7 @@
 //! Keeps one node's connection up: open, publish, watch, give up, open again. What is asked on it is `mod.rs`'s.
 
 use std::future::{pending, poll_fn};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -39,13 +40,27 @@ pub(super) fn keep_up(
     let service = Service(Arc::clone(node));
     async move {
         let node = &service.0;
-        tokio::select! {
-            biased;
-            () = unwanted(node, alive) => {}
-            () = connect_for_ever(node) => {}
+        let mut unwanted: Unwanted<'_> = Box::pin(unwanted(node, alive));
+        let mut delays = RECONNECT.delays(Duration::ZERO, &node.entropy);
+        loop {
+            let begun = node.clock.now();
+            if serve(node, &mut unwanted).await.is_break() {
+                return;
+            }
+            if node.clock.now() >= later(begun, STABLE) {
+                delays = RECONNECT.delays(Duration::ZERO, &node.entropy);
+            }
+            tokio::select! {
+                biased;
+                () = &mut unwanted => return,
+                () = node.sleep(delays.next().unwrap_or_default()) => {}
+            }
         }
     }
 }
+
+/// Resolves when nobody will ask any more.
+type Unwanted<'a> = BoxFuture<'a, ()>;
 
 /// What keeps a connection up. When it ends, also because its runtime did and it was never polled, the next
 /// question starts another.
@@ -70,38 +85,37 @@ async fn unwanted(node: &Shared, mut alive: watch::Receiver<()>) {
     node.drained().await;
 }
 
-async fn connect_for_ever(node: &Arc<Shared>) {
-    let mut delays = RECONNECT.delays(Duration::ZERO, &node.entropy);
-    loop {
-        let begun = node.clock.now();
-        serve(node).await;
-        if node.clock.now() >= later(begun, STABLE) {
-            delays = RECONNECT.delays(Duration::ZERO, &node.entropy);
-        }
-        node.sleep(delays.next().unwrap_or_default()).await;
-    }
-}
-
-/// One connection from its opening to its end.
-async fn serve(node: &Arc<Shared>) {
+/// One connection from its opening to its end; breaks when it is not wanted any more.
+async fn serve(node: &Arc<Shared>, unwanted: &mut Unwanted<'_>) -> ControlFlow<()> {
     let abort = Abort::default();
     let previous = lock(&node.state).identity.clone();
-    let opened = match open(node, previous.as_ref(), &abort).await {
+    let opened = tokio::select! {
+        biased;
+        () = &mut *unwanted => return ControlFlow::Break(()),
+        opened = open(node, previous.as_ref(), &abort) => opened,
+    };
+    let opened = match opened {
         Ok(opened) => opened,
-        Err(failure) => return down(node, &failure),
+        Err(failure) => {
+            down(node, &failure);
+            return ControlFlow::Continue(());
+        }
     };
     let mut driver = up(node, opened);
     // Each is polled only when it was woken itself.
-    let mut ends = FuturesUnordered::<BoxFuture<'_, NodeErrorKind>>::new();
-    ends.push(Box::pin(drive(node, &mut driver)));
-    ends.push(Box::pin(silent(node).map(|()| NodeErrorKind::NoAnswer)));
-    ends.push(Box::pin(stay_joined(node).map(|()| NodeErrorKind::NoAnswer)));
-    let end = ends.next().await.unwrap_or(NodeErrorKind::Disconnected);
+    let mut ends = FuturesUnordered::<BoxFuture<'_, Option<NodeErrorKind>>>::new();
+    ends.push(Box::pin(drive(node, &mut driver).map(Some)));
+    ends.push(Box::pin(silent(node).map(|()| Some(NodeErrorKind::NoAnswer))));
+    ends.push(Box::pin(stay_joined(node).map(|()| Some(NodeErrorKind::NoAnswer))));
+    ends.push(Box::pin(unwanted.map(|()| None)));
+    let why = ends.next().await.flatten();
     drop(ends);
+    let Some(why) = why else { return ControlFlow::Break(()) };
     // Before the stream is closed, with the driver.
     abort.set();
     drop(driver);
-    down(node, &end.into());
+    down(node, &why.into());
+    ControlFlow::Continue(())
 }
 
 /// Reads and writes until the connection ends.

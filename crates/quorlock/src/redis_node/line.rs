@@ -158,11 +158,11 @@ impl<Q> Driver<Q> {
         cx: &mut Context<'_>,
         answers: &mut Vec<(Q, RedisResult<Value>)>,
     ) -> Poll<RedisResult<()>> {
-        if answers.is_empty() {
+        if answers.is_empty() && answers.capacity() > KEPT_ANSWERS {
             answers.shrink_to(KEPT_ANSWERS);
         }
         if self.waiting.is_empty() {
-            self.waiting.shrink_to(KEPT_ANSWERS);
+            give_back(&mut self.waiting);
         }
         // Before the queue is looked at, so that nothing that is put after that is missed.
         self.line.driver.register(cx.waker());
@@ -211,8 +211,12 @@ impl<Q> Driver<Q> {
                 self.sent = 0;
                 let mut queue = lock(&self.line.queue);
                 std::mem::swap(&mut self.sending, &mut queue.out);
-                self.waiting.append(&mut queue.waiting);
-                queue.waiting.shrink_to(KEPT_ANSWERS);
+                if self.waiting.is_empty() {
+                    std::mem::swap(&mut self.waiting, &mut queue.waiting);
+                } else {
+                    self.waiting.append(&mut queue.waiting);
+                }
+                give_back(&mut queue.waiting);
                 drop(queue);
             }
             let rest = &self.sending[self.sent..];
@@ -231,6 +235,13 @@ impl<Q> Driver<Q> {
                 }
             }
         }
+    }
+}
+
+/// What is beyond that which is kept, of a queue that is empty.
+fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() > KEPT_ANSWERS {
+        queue.shrink_to(KEPT_ANSWERS);
     }
 }
 
