@@ -156,7 +156,6 @@ impl Spawner for TokioSpawner {
     }
 
     fn runtime(&self) -> Option<Id> {
-        // Asked at every round: without the lock where it can be.
-        Handle::try_current().map_or_else(|_| self.with(Handle::id), |current| Some(current.id()))
+        self.with(Handle::id)
     }
 }

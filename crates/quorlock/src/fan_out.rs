@@ -39,7 +39,7 @@ impl Nodes {
         audience: Audience,
         crowd: Crowd,
     ) -> Self {
-        let timers = Timers::new(&clock, &spawner);
+        let timers = Timers::new(&clock);
         let names = list.iter().map(|node| Arc::clone(node.name())).collect();
         Self { list, clock, spawner, audience, crowd, timers, names }
     }
@@ -58,6 +58,7 @@ impl Nodes {
 
     /// Puts the question onto the queue of each of `which` before it returns.
     pub(crate) fn ask(self: &Arc<Self>, which: NodeSet, question: Question, wake: Wake) -> FanOut {
+        let asked = question.asked;
         let question = Arc::new(question);
         let inbox = Arc::new(Inbox::new(which.len(), wake));
         for (index, node) in self.list.iter().enumerate() {
@@ -65,8 +66,11 @@ impl Nodes {
                 node.ask(Arc::clone(&question), ReplyTo::inbox(&inbox, index));
             }
         }
-        self.crowd.enter();
-        FanOut { nodes: Arc::clone(self), inbox }
+        let is_awaited = matches!(wake, Wake::Decided { .. });
+        if is_awaited {
+            self.crowd.enter();
+        }
+        FanOut { nodes: Arc::clone(self), inbox, asked, is_awaited }
     }
 
     /// Whether every first attempt to connect has ended, so that there is nothing to wait for.
@@ -100,9 +104,20 @@ impl Nodes {
 pub(crate) struct FanOut {
     nodes: Arc<Nodes>,
     inbox: Arc<Inbox>,
+    /// When it was.
+    asked: Instant,
+    /// Somebody waits for the verdict.
+    is_awaited: bool,
 }
 
 impl FanOut {
+    /// The verdict is there: nobody hurries for what is still to come.
+    pub(crate) fn note_verdict(&mut self) {
+        if std::mem::take(&mut self.is_awaited) {
+            self.nodes.crowd.leave();
+        }
+    }
+
     /// Asks one node more: its reply comes among the others.
     pub(crate) fn also(&mut self, index: usize, question: Question) {
         self.inbox.expect_another();
@@ -133,8 +148,8 @@ impl FanOut {
         end: Instant,
         mut hear: impl FnMut(usize, Reply) -> ControlFlow<Verdict>,
     ) {
-        let Self { nodes, inbox } = &*self;
-        let mut timer = nodes.timers.until(end);
+        let Self { nodes, inbox, .. } = &*self;
+        let mut timer = nodes.timers.until(self.asked, end);
         loop {
             let reply = tokio::select! {
                 biased;
@@ -158,7 +173,7 @@ impl FanOut {
 
 impl Drop for FanOut {
     fn drop(&mut self) {
-        self.nodes.crowd.leave();
+        self.note_verdict();
         self.inbox.close();
     }
 }

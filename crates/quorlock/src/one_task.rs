@@ -94,7 +94,16 @@ impl Future for Task {
         } else {
             self.crowd.begin_turn();
         }
-        let polled = self.poll_services(cx);
+        let mut polled = self.poll_services(cx);
+        if self.is_second_half {
+            // A set stops when two were woken while they were polled, as those are that somebody asks while they write. The others
+            // are in front of them: all have written after so many times.
+            let times = self.services.len() / 2;
+            polled = (0..times).fold(polled, |polled, _| match polled {
+                Poll::Pending => self.poll_services(cx),
+                Poll::Ready(()) => polled,
+            });
+        }
         self.is_second_half = !self.is_second_half && self.crowd.has_second_half();
         if polled.is_pending() && self.is_second_half {
             cx.waker().wake_by_ref();
@@ -220,6 +229,32 @@ mod tests {
             }
             assert_eq!(*lock(&ran), order, "{operations} operations");
         }
+    }
+
+    #[tokio::test]
+    async fn all_that_were_held_back_write_together_also_where_they_are_woken_meanwhile() {
+        let crowd = Crowd::default();
+        (0..2).for_each(|_| crowd.enter());
+        let one = OneTask::new(Arc::new(TokioSpawner::default()), crowd.clone());
+        let ran = Arc::<Mutex<Vec<&str>>>::default();
+        for _ in 0..5 {
+            let (crowd, writes) = (crowd.clone(), Arc::clone(&ran));
+            one.run(Box::pin(poll_fn(move |cx| {
+                if !crowd.holds_back(|| true, cx.waker()) {
+                    lock(&writes).push("write");
+                    // Somebody asks while it writes.
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            })));
+        }
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+            lock(&ran).push("other");
+        }
+        let ran = lock(&ran).clone();
+        let turns = ran.split(|who| *who == "other").map(<[_]>::len).filter(|writes| *writes > 0);
+        assert!(turns.clone().count() > 1 && turns.clone().all(|writes| writes >= 5), "{ran:?}");
     }
 
     #[tokio::test]

@@ -276,6 +276,7 @@ pub(crate) fn repair(
     if missing.is_empty() && asked.is_done() {
         return;
     }
+    asked.note_verdict();
     let (nodes, terms, token) = (Arc::clone(nodes), terms.clone(), Arc::clone(token));
     touch(missing);
     let mut sent = nodes.clock.now();

@@ -4,13 +4,13 @@ use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use redis::{Parser, RedisResult, Value};
+use redis::{Parser, RedisError, RedisResult, Value};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// What is read at one go.
 const ROOM: usize = 8 << 10;
 /// An answer of more lines is a long one; that of a handshake has a few dozen.
-const MOST_LINES: usize = 256;
+const MOST_PIECES: usize = 256;
 
 /// What nearly all answers are, as they are sent: a lock was taken or is somebody's, so many keys were deleted.
 const USUAL: [(&[u8], Value); 5] = [
@@ -21,23 +21,26 @@ const USUAL: [(&[u8], Value); 5] = [
     (b":0\r\n", Value::Int(0)),
 ];
 
+/// What an answer may begin with.
+const KINDS: &[u8] = b"+-:$*%|~_,#!=(>";
+
 /// Takes answers out of a stream, one after the other.
 ///
-/// The parser does not tell how much it keeps of what it was given. Every answer ends with a line, so it is given one line
-/// at a time, and keeps nothing but what belongs to the answer that it is in. On a connection that has brought a long answer it
-/// is given all from then on.
+/// The parser does not tell how much it keeps of what it was given, and skips a byte that begins nothing where that is the last one.
+/// Every answer ends with a line, so it is given whole lines, and no more of them than belong to the answer that it is in. On
+/// a connection that has brought a long answer it is given all from then on.
 pub(super) struct Answers {
     bytes: Box<[u8]>,
     from: usize,
     to: usize,
     parser: Parser,
-    /// How many lines of an answer the parser has that is not whole.
-    lines: usize,
+    /// How many pieces of an answer the parser has that is not whole.
+    pieces: usize,
 }
 
 impl Answers {
     pub(super) fn new() -> Self {
-        Self { bytes: vec![0; ROOM].into(), from: 0, to: 0, parser: Parser::new(), lines: 0 }
+        Self { bytes: vec![0; ROOM].into(), from: 0, to: 0, parser: Parser::new(), pieces: 0 }
     }
 
     /// The next answer that comes on `wire`.
@@ -50,12 +53,17 @@ impl Answers {
             if let Some(answer) = self.next() {
                 return Poll::Ready(answer);
             }
-            let mut into = ReadBuf::new(&mut self.bytes);
+            if self.from > 0 {
+                self.bytes.copy_within(self.from..self.to, 0);
+                (self.from, self.to) = (0, self.to - self.from);
+            }
+            let mut into = ReadBuf::new(&mut self.bytes[self.to..]);
             ready!(Pin::new(&mut *wire).poll_read(cx, &mut into))?;
-            (self.from, self.to) = (0, into.filled().len());
-            if self.to == 0 {
+            let came = into.filled().len();
+            if came == 0 {
                 return Poll::Ready(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()));
             }
+            self.to += came;
         }
     }
 
@@ -63,26 +71,27 @@ impl Answers {
     fn next(&mut self) -> Option<RedisResult<Value>> {
         loop {
             let rest = &self.bytes[self.from..self.to];
-            if self.lines == 0
+            let is_beginning = self.pieces == 0;
+            if is_beginning
                 && let Some((sent, answer)) = USUAL.iter().find(|usual| rest.starts_with(usual.0))
             {
                 self.from += sent.len();
                 return Some(Ok(answer.clone()));
             }
-            let is_long = self.lines >= MOST_LINES;
-            if rest.is_empty() && !is_long {
-                return None;
+            if is_beginning && rest.first().is_some_and(|kind| !KINDS.contains(kind)) {
+                return Some(Err(nothing()));
             }
-            let end = if is_long { rest.len() } else { end_of(rest, self.lines == 0) };
+            let is_long = self.pieces >= MOST_PIECES;
+            let end = if is_long { rest.len() } else { end_of(rest, is_beginning)? };
             let mut piece = Piece { rest: &rest[..end], is_out: false };
             let parsed = self.parser.parse_value(&mut piece);
             let is_out = piece.is_out;
             self.from += end - piece.rest.len();
             match parsed {
                 Err(_) if is_out && is_long => return None,
-                Err(_) if is_out => self.lines += 1,
+                Err(_) if is_out => self.pieces += 1,
                 parsed => {
-                    self.lines = if is_long { self.lines } else { 0 };
+                    self.pieces = if is_long { self.pieces } else { 0 };
                     return Some(parsed);
                 }
             }
@@ -90,15 +99,21 @@ impl Answers {
     }
 }
 
-/// How much of `rest` belongs to the answer that it begins with, or goes on with, as far as a look tells.
-fn end_of(rest: &[u8], is_beginning: bool) -> usize {
+fn nothing() -> RedisError {
+    io::Error::new(io::ErrorKind::InvalidData, "this begins no answer").into()
+}
+
+/// How much of `rest` is whole, and belongs to the answer that it begins with, or goes on with, as far as a look tells.
+fn end_of(rest: &[u8], is_beginning: bool) -> Option<usize> {
     let lines = match rest {
         // So many follow, of a line each at least.
         [b'*', count @ b'0'..=b'9', b'\r', ..] if is_beginning => 1 + usize::from(count - b'0'),
         _ => 1,
     };
-    let mut ends = rest.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    ends.nth(lines - 1).map_or(rest.len(), |(at, _)| at + 1)
+    let ends = rest.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let whole = ends.take(lines).last().map(|(at, _)| at + 1);
+    // There is no room for the end of this line.
+    whole.or_else(|| (rest.len() == ROOM).then_some(ROOM))
 }
 
 /// What the parser is given.

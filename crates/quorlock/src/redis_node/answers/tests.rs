@@ -50,7 +50,7 @@ fn what_is_known_by_heart_is_what_the_parser_makes_of_it() {
 
 #[test]
 fn behind_a_long_answer_all_others_are_heard_too() {
-    for lines in [MOST_LINES - 2, MOST_LINES - 1, MOST_LINES, 3 * MOST_LINES] {
+    for lines in [MOST_PIECES - 2, MOST_PIECES - 1, MOST_PIECES, 3 * MOST_PIECES] {
         let long = bulk(lines);
         let sent = [&b":1\r\n"[..], &long, b"+OK\r\n*2\r\n:1\r\n:7\r\n", &long, b"_\r\n"].concat();
         let long = redis::parse_redis_value(&long).unwrap();
@@ -63,11 +63,26 @@ fn behind_a_long_answer_all_others_are_heard_too() {
 }
 
 #[test]
-fn what_is_no_answer_is_an_error_and_what_came_before_it_is_heard() {
-    for sent in [&b"+OK\r\nhello\r\n"[..], b"+OK\r\n:one\r\n", b"+OK\r\n*1\r\n?\r\n"] {
-        // In single bytes the parser takes it for something that is still to come.
-        let heard = heard(sent, &[sent.len()]);
-        assert!(matches!(&heard[..], [Ok(Value::Okay), Err(_)]), "{heard:?}");
+fn what_is_no_answer_is_an_error_in_whatever_pieces_it_comes() {
+    let stray: [&[u8]; 5] =
+        [b"hello\r\n", b":one\r\n", b"*2\r\n:1\r\n?\r\n:2\r\n", b"\r\n+OK\r\n", b"x+OK\r\n"];
+    for sent in stray.map(|stray| [b"+OK\r\n", stray].concat()) {
+        for size in 1..=sent.len() {
+            let heard = heard(&sent, &[size]);
+            assert!(matches!(&heard[..], [Ok(Value::Okay), Err(_)]), "{size}: {heard:?}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_there_is_no_room_for_is_an_answer_too() {
+    let line = |length: usize| format!("+{}\r\n", "x".repeat(length)).into_bytes();
+    for length in [ROOM - 4, ROOM - 3, ROOM - 2, ROOM - 1, ROOM, 3 * ROOM] {
+        let sent = [&b":1\r\n"[..], &line(length), b"+OK\r\n"].concat();
+        let long = redis::parse_redis_value(&line(length)).unwrap();
+        for size in [1000, ROOM, sent.len()] {
+            assert_eq!(values(&sent, &[size]), [Value::Int(1), long.clone(), Value::Okay]);
+        }
     }
 }
 
