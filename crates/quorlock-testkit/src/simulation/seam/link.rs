@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::channel::oneshot;
 use quorlock::seam::{Question, Reply, ReplyTo};
 
-use super::events::{Due, Event};
+use super::events::{Delivery, Due, Event, Message};
 use crate::simulation::field::Flow;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +72,13 @@ impl Link {
         self.under_way.values().any(|(epoch, question)| {
             *epoch < self.epoch && !question.verb().is_release() && question.token() == token
         })
+    }
+
+    /// This request has reached the node, or is lost. Where a duplicate is, the first may still be on its way.
+    pub(super) fn is_over(&mut self, message: &Message) {
+        if message.delivery == Delivery::First {
+            self.under_way.remove(&message.number);
+        }
     }
 
     pub(super) fn settle(&mut self, owed: u64) {

@@ -102,16 +102,14 @@ impl Network {
         }
         let current = link.epoch == message.epoch;
         if current && link.gap_requests {
-            link.under_way.remove(&message.number);
-            return;
+            return link.is_over(&message);
         }
         match link.requests {
             Flow::Passes => {}
             Flow::Waits => return link.waiting.push(Event::Arrives(message)),
             Flow::IsLost => {
                 link.gap_requests |= current;
-                link.under_way.remove(&message.number);
-                return;
+                return link.is_over(&message);
             }
         }
         match self.servers[route.node].state {
@@ -128,9 +126,7 @@ impl Network {
             return;
         }
         let late = link.epoch != message.epoch;
-        if message.delivery == Delivery::First {
-            link.under_way.remove(&message.number);
-        }
+        link.is_over(message);
         if late {
             self.counting.struck(Kind::LateArrival, Whom::Client(route.client));
         }
