@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 use redis::{Parser, RedisError, RedisResult, Value};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// What is read at one go.
+/// What is read at one go, and the longest line that is waited for until it is whole.
 const ROOM: usize = 8 << 10;
-/// An answer of more lines is a long one; that of a handshake has a few dozen.
+/// An answer that takes more pieces is a long one: a line each, as a rule, and that of a handshake has a few dozen.
 const MOST_PIECES: usize = 256;
 
 /// What nearly all answers are, as they are sent: a lock was taken or is somebody's, so many keys were deleted.
