@@ -159,3 +159,23 @@ impl Spawner for TokioSpawner {
         self.with(Handle::id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::channel::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn what_is_started_outside_of_a_runtime_runs_on_the_one_that_was_asked_for_last() {
+        let spawner = TokioSpawner::default();
+        let [gone, there] =
+            [(); 2].map(|()| tokio::runtime::Builder::new_current_thread().build().unwrap());
+        gone.block_on(async { spawner.let_run() });
+        there.block_on(async { assert_eq!(spawner.runtime(), Some(there.handle().id())) });
+        drop(gone);
+        let (tell, told) = oneshot::channel();
+        spawner.spawn(Box::pin(async { tell.send(()).unwrap_or_default() }));
+        assert!(there.block_on(told).is_ok());
+    }
+}

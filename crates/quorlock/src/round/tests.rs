@@ -244,6 +244,23 @@ async fn g6_repair_follows_a_proven_majority_and_reaches_nodes_that_answer_late(
 }
 
 #[tokio::test(start_paused = true)]
+async fn stragglers_that_are_only_followed_for_repairs_make_no_crowd() {
+    let (nodes, scripted) = nodes(5);
+    scripted[4].plan(Verb::Extend, [after(300, KEPT)]);
+    let old = later(SystemClock.now(), 900 * MS);
+    let token = Arc::new(token());
+    let kept = extend(&nodes, &terms(), &token, &unknown(&nodes), old).await.unwrap();
+    repair(&nodes, &terms(), &token, kept, |_| {});
+    // With one that waits there would be two.
+    nodes.crowd.enter();
+    nodes.crowd.begin_turn();
+    assert!(!nodes.crowd.holds_back(|| true, std::task::Waker::noop()));
+    nodes.crowd.enter();
+    nodes.crowd.begin_turn();
+    assert!(nodes.crowd.holds_back(|| true, std::task::Waker::noop()), "two that wait do");
+}
+
+#[tokio::test(start_paused = true)]
 async fn g6_no_node_is_repaired_once_the_extended_lease_is_over() {
     let (nodes, scripted) = nodes(3);
     scripted[2].plan(Verb::Extend, [after(988, Reply::Missing)]);
