@@ -46,10 +46,8 @@ pub(crate) struct Wish {
     pub(crate) keeping: Keeping,
 }
 
-/// Whether nodes are connected, as far as they can be.
-enum Ready {
-    /// There was nothing to wait for.
-    Before,
+/// When nodes were connected, as far as they can be.
+enum Connected {
     InTime,
     TooLate,
 }
@@ -57,24 +55,44 @@ enum Ready {
 impl Core {
     /// Rounds until one is won or the wait is over.
     pub(crate) async fn lock(&self, wish: &Wish) -> Result<Guard, Error> {
-        let clock = &self.nodes.clock;
-        let begun = clock.now();
-        let mut wait = Wait::new(begun, wish.wait_for);
-        // To wait for no time is to ask once, also on a handle that has to connect first.
-        let once = later(wait.begun(), wish.terms.time_limit);
-        let end = wait.end().map(|end| end.max(once));
-        let (first, start) = match self.ready(self.needed(wish), end).await? {
-            Ready::Before => (wish.terms.time_limit, begun),
-            Ready::InTime => (wish.terms.time_limit, clock.now()),
+        let begun = self.nodes.clock.now();
+        self.check_open()?;
+        let first = if self.nodes.are_settled() {
+            self.attempt(wish, &wish.terms, begun).await
+        } else {
+            Box::pin(self.connect_and_attempt(wish, begun)).await
+        };
+        match first {
+            Ok(guard) => Ok(guard),
+            // Boxed, as the above: few locks come to it, and the future of all others is small.
+            Err(missed) => Box::pin(self.attempt_again(wish, begun, missed)).await,
+        }
+    }
+
+    /// The first round, on a handle that may have to connect first.
+    async fn connect_and_attempt(&self, wish: &Wish, begun: Instant) -> Result<Guard, Missed> {
+        // To wait for no time is to ask once, also on such a handle.
+        let once = later(begun, wish.terms.time_limit);
+        let end = Wait::new(begun, wish.wait_for).end().map(|end| end.max(once));
+        let time_limit = match self.connect(self.needed(wish), end).await {
+            Connected::InTime => wish.terms.time_limit,
             // Where the nodes were not even connected in time, their answers are not waited for.
-            Ready::TooLate => (Duration::ZERO, clock.now()),
+            Connected::TooLate => Duration::ZERO,
         };
+        let terms = Terms { time_limit, ..wish.terms.clone() };
+        self.attempt(wish, &terms, self.nodes.clock.now()).await
+    }
+
+    /// The rounds after one that was missed.
+    async fn attempt_again(
+        &self,
+        wish: &Wish,
+        begun: Instant,
+        mut missed: Missed,
+    ) -> Result<Guard, Error> {
+        let clock = &self.nodes.clock;
+        let mut wait = Wait::new(begun, wish.wait_for);
         let mut delays = self.settings.retry.delays(self.pace.measured(), &self.entropy);
-        let first = Terms { time_limit: first, ..wish.terms.clone() };
-        let mut missed = match self.attempt(wish, &first, start).await {
-            Ok(guard) => return Ok(guard),
-            Err(missed) => missed,
-        };
         loop {
             let (delay, reserve) = (delays.next().unwrap_or_default(), delays.shortest());
             let now = clock.now();
@@ -117,7 +135,8 @@ impl Core {
 
     /// One round; `None` where somebody else holds the lock or competes for it.
     pub(crate) async fn try_lock(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
-        self.ready(self.needed(wish), None).await?;
+        self.check_open()?;
+        self.connect(self.needed(wish), None).await;
         let start = self.nodes.clock.now();
         match self.attempt(wish, &wish.terms, start).await {
             Ok(guard) => Ok(Some(guard)),
@@ -171,7 +190,8 @@ impl Core {
 
     /// Holds a lease that came from elsewhere, once a quorum has extended it.
     pub(crate) async fn take_up(&self, lease: &Lease) -> Result<Guard, Error> {
-        self.ready(self.nodes.quorum(), None).await?;
+        self.check_open()?;
+        self.connect(self.nodes.quorum(), None).await;
         let (held, validity) = self.adopt(lease)?;
         // Also at the end of its maximum hold time: without a quorum it is not held here.
         if let Err(error) = held.prove(validity).await {
@@ -190,7 +210,8 @@ impl Core {
 
     /// Gives a lease back that came from elsewhere.
     pub(crate) async fn give_back(&self, lease: &Lease) -> Result<ReleaseReport, Error> {
-        self.ready(self.nodes.quorum(), None).await?;
+        self.check_open()?;
+        self.connect(self.nodes.quorum(), None).await;
         let (held, _) = self.adopt(lease)?;
         held.releasing(self.nodes.clock.now()).report().await
     }
@@ -216,21 +237,20 @@ impl Core {
     }
 
     /// Waits for the first connections to so many nodes, until `end` at the latest.
-    async fn ready(&self, needed: usize, end: Option<Instant>) -> Result<Ready, Error> {
-        self.check_open()?;
+    async fn connect(&self, needed: usize, end: Option<Instant>) -> Connected {
         if self.nodes.are_settled() {
-            return Ok(Ready::Before);
+            return Connected::InTime;
         }
         // Boxed: only the first few locks of a handle wait for it.
         let connect = Box::pin(self.nodes.connect(needed));
         let Some(end) = end else {
             connect.await;
-            return Ok(Ready::InTime);
+            return Connected::InTime;
         };
         tokio::select! {
             biased;
-            () = connect => Ok(Ready::InTime),
-            () = self.nodes.clock.sleep_until(end) => Ok(Ready::TooLate),
+            () = connect => Connected::InTime,
+            () = self.nodes.clock.sleep_until(end) => Connected::TooLate,
         }
     }
 
@@ -240,7 +260,7 @@ impl Core {
 
     /// A fresh token for every attempt (safety.md H1).
     async fn attempt(&self, wish: &Wish, terms: &Terms, start: Instant) -> Result<Guard, Missed> {
-        let token = Token::new(self.client, self.entropy.bytes());
+        let token = Arc::new(Token::new(self.client, self.entropy.bytes()));
         let round = round::acquire(&self.nodes, terms, token, start).await;
         let resources = wish.terms.keys.resources();
         let audience = &self.nodes.audience;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 
 use crate::clock::{Clock, Spawner};
 use crate::crowd::Crowd;
@@ -143,31 +143,31 @@ impl FanOut {
     /// won it hands over what is there already, so that a round that failed early names every node known to be down.
     ///
     /// Replies that are there count also when `end` has passed: whether they came in time is the caller's to judge.
-    pub(crate) async fn until(
+    pub(crate) fn until(
         &mut self,
         end: Instant,
         mut hear: impl FnMut(usize, Reply) -> ControlFlow<Verdict>,
-    ) {
+    ) -> impl Future<Output = ()> {
         let Self { nodes, inbox, .. } = &*self;
         let mut timer = nodes.timers.until(self.asked, end);
-        loop {
-            let reply = tokio::select! {
-                biased;
-                reply = poll_fn(|cx| inbox.poll_next(cx)) => reply,
-                () = &mut timer => None,
-            };
-            let Some((index, reply)) = reply else { return };
-            match hear(index, reply) {
-                ControlFlow::Continue(()) => {}
-                ControlFlow::Break(Verdict::Won) => return,
-                ControlFlow::Break(_) => break,
+        // Not an `async fn`, which would have room for each of these twice: it is most of what a lock's future is.
+        poll_fn(move |cx| {
+            loop {
+                let Poll::Ready(reply) = inbox.poll_next(cx) else { return timer.poll_unpin(cx) };
+                let Some((index, reply)) = reply else { return Poll::Ready(()) };
+                match hear(index, reply) {
+                    ControlFlow::Continue(()) => {}
+                    ControlFlow::Break(Verdict::Won) => return Poll::Ready(()),
+                    ControlFlow::Break(_) => break,
+                }
             }
-        }
-        let glance = Context::from_waker(Waker::noop());
-        while let Poll::Ready(Some((index, reply))) = inbox.poll_next(&glance) {
-            // Lost stays lost: these can only tell more of why.
-            let _ = hear(index, reply);
-        }
+            let glance = Context::from_waker(Waker::noop());
+            while let Poll::Ready(Some((index, reply))) = inbox.poll_next(&glance) {
+                // Lost stays lost: these can only tell more of why.
+                let _ = hear(index, reply);
+            }
+            Poll::Ready(())
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Requests: what is wanted, by chaining, and sent when awaited. The loop behind them lives in `attempt.rs`.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,10 +124,10 @@ impl IntoFuture for LockRequest {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (core, wish) = self.0.check()?;
-            core.lock(&wish).await
-        })
+        match self.0.check() {
+            Ok((core, wish)) => Box::pin(async move { core.lock(&wish).await }),
+            Err(invalid) => Box::pin(ready(Err(invalid.into()))),
+        }
     }
 }
 
@@ -157,10 +158,10 @@ impl IntoFuture for TryLockRequest {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (core, wish) = self.0.check()?;
-            core.try_lock(&wish).await
-        })
+        match self.0.check() {
+            Ok((core, wish)) => Box::pin(async move { core.try_lock(&wish).await }),
+            Err(invalid) => Box::pin(ready(Err(invalid.into()))),
+        }
     }
 }
 
@@ -195,10 +196,12 @@ impl IntoFuture for Fenced<LockRequest> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (core, wish) = self.plain.0.check_fenced()?;
-            core.fenced(&wish, core.lock(&wish).await?)
-        })
+        match self.plain.0.check_fenced() {
+            Ok((core, wish)) => {
+                Box::pin(async move { core.fenced(&wish, core.lock(&wish).await?) })
+            }
+            Err(invalid) => Box::pin(ready(Err(invalid.into()))),
+        }
     }
 }
 
@@ -207,12 +210,12 @@ impl IntoFuture for Fenced<TryLockRequest> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (core, wish) = self.plain.0.check_fenced()?;
-            match core.try_lock(&wish).await? {
-                Some(guard) => core.fenced(&wish, guard).map(Some),
-                None => Ok(None),
-            }
-        })
+        match self.plain.0.check_fenced() {
+            Ok((core, wish)) => Box::pin(async move {
+                let guard = core.try_lock(&wish).await?;
+                guard.map(|guard| core.fenced(&wish, guard)).transpose()
+            }),
+            Err(invalid) => Box::pin(ready(Err(invalid.into()))),
+        }
     }
 }

@@ -69,10 +69,9 @@ pub(crate) enum Missed {
 pub(crate) async fn acquire(
     nodes: &Arc<Nodes>,
     terms: &Terms,
-    token: Token,
+    token: Arc<Token>,
     start: Instant,
 ) -> Result<Won, Missed> {
-    let token = Arc::new(token);
     let deadline = terms.validity.deadline(start);
     let mut undo = Undo::arm(nodes, terms, &token);
     let fence = fence_of_acquire(nodes, terms);

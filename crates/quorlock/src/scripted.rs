@@ -134,8 +134,8 @@ pub(crate) fn terms() -> Terms {
     Terms { keys, validity, fencing: Fencing::Off, time_limit }
 }
 
-pub(crate) fn token() -> Token {
-    Token::new(uuid::Uuid::nil(), [7; 16])
+pub(crate) fn token() -> Arc<Token> {
+    Arc::new(Token::new(uuid::Uuid::nil(), [7; 16]))
 }
 
 pub(crate) fn after(ms: u64, reply: Reply) -> Plan {

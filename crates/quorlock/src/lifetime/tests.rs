@@ -17,7 +17,7 @@ const MS: Duration = Duration::from_millis(1);
 fn lease(valid_for: Duration, max_hold: Option<Duration>) -> Lifetime {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let until = clock.now() + valid_for;
-    Lifetime::begin(until, max_hold, &terms(), &Arc::new(token()), &clock, &Audience::default())
+    Lifetime::begin(until, max_hold, &terms(), &token(), &clock, &Audience::default())
 }
 
 fn now() -> Instant {

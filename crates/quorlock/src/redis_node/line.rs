@@ -53,10 +53,14 @@ impl<Q> Line<Q> {
         if queue.is_over {
             return Err(question);
         }
+        let is_first = queue.out.is_empty();
         queue.out.extend_from_slice(command);
         queue.waiting.push_back(Waiting::Question(question));
         drop(queue);
-        self.driver.wake();
+        // Whoever put the first has woken the driver, or is about to: all that is there is sent together.
+        if is_first {
+            self.driver.wake();
+        }
         Ok(())
     }
 

@@ -174,7 +174,7 @@ fn unknown(nodes: &Nodes) -> Arc<Baselines> {
 
 async fn extended(nodes: &Arc<Nodes>) -> Result<Kept, NotKept> {
     let deadline = later(SystemClock.now(), terms().validity.length());
-    extend(nodes, &terms(), &Arc::new(token()), &unknown(nodes), deadline).await
+    extend(nodes, &terms(), &token(), &unknown(nodes), deadline).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,7 +221,7 @@ async fn g6_an_extend_ends_at_the_old_deadline() {
     let (nodes, scripted) = nodes(3);
     scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(20, KEPT)]));
     let begun = SystemClock.now();
-    let (token, unknown) = (Arc::new(token()), unknown(&nodes));
+    let (token, unknown) = (token(), unknown(&nodes));
     let kept = extend(&nodes, &terms(), &token, &unknown, begun + 10 * MS).await;
     assert!(matches!(kept, Err(NotKept::NoQuorum(_))));
     assert_eq!(SystemClock.now() - begun, 10 * MS);
@@ -232,7 +232,7 @@ async fn g6_repair_follows_a_proven_majority_and_reaches_nodes_that_answer_late(
     let (nodes, scripted) = nodes(5);
     scripted[0].plan(Verb::Extend, [after(0, Reply::Missing)]);
     scripted[4].plan(Verb::Extend, [after(300, Reply::Missing)]);
-    let token = Arc::new(token());
+    let token = token();
     let old = later(SystemClock.now(), 900 * MS);
     let kept = extend(&nodes, &terms(), &token, &unknown(&nodes), old).await.unwrap();
     assert!(scripted.iter().all(|node| !node.asked().contains(&Verb::Repair)));
@@ -248,7 +248,7 @@ async fn stragglers_that_are_only_followed_for_repairs_make_no_crowd() {
     let (nodes, scripted) = nodes(5);
     scripted[4].plan(Verb::Extend, [after(300, KEPT)]);
     let old = later(SystemClock.now(), 900 * MS);
-    let token = Arc::new(token());
+    let token = token();
     let kept = extend(&nodes, &terms(), &token, &unknown(&nodes), old).await.unwrap();
     repair(&nodes, &terms(), &token, kept, |_| {});
     // With one that waits there would be two.
@@ -264,7 +264,7 @@ async fn stragglers_that_are_only_followed_for_repairs_make_no_crowd() {
 async fn g6_no_node_is_repaired_once_the_extended_lease_is_over() {
     let (nodes, scripted) = nodes(3);
     scripted[2].plan(Verb::Extend, [after(988, Reply::Missing)]);
-    let token = Arc::new(token());
+    let token = token();
     let old = later(SystemClock.now(), 900 * MS);
     let kept = extend(&nodes, &terms(), &token, &unknown(&nodes), old).await.unwrap();
     repair(&nodes, &terms(), &token, kept, |_| {});
@@ -281,7 +281,7 @@ async fn a_release_returns_when_a_quorum_has_answered_and_reports_each_node() {
     scripted[1].plan(Verb::Release, [after(0, others)]);
     scripted[3].plan(Verb::Release, [None]);
     scripted[4].plan(Verb::Release, [None]);
-    let (token, all) = (Arc::new(token()), nodes.all());
+    let (token, all) = (token(), nodes.all());
     let asked = release(&nodes, &terms(), &token, terms().validity.ttl(), all, SystemClock.now());
     assert!(token.is_retired());
     assert_eq!(scripted[0].last().unwrap().ttl(), terms().validity.ttl());
@@ -302,7 +302,7 @@ async fn a_release_returns_when_a_quorum_has_answered_and_reports_each_node() {
 async fn a_release_says_for_how_long_the_keys_may_be_there() {
     let (nodes, scripted) = nodes(3);
     let longest = 3 * terms().validity.ttl();
-    drop(release(&nodes, &terms(), &Arc::new(token()), longest, nodes.all(), SystemClock.now()));
+    drop(release(&nodes, &terms(), &token(), longest, nodes.all(), SystemClock.now()));
     assert!(scripted.iter().all(|node| node.last().unwrap().ttl() == longest));
 }
 
@@ -310,7 +310,7 @@ async fn a_release_says_for_how_long_the_keys_may_be_there() {
 async fn a_release_that_too_few_nodes_answer_ends_at_its_time_limit() {
     let (nodes, scripted) = nodes(3);
     scripted[..2].iter().for_each(|node| node.plan(Verb::Release, [None]));
-    let (token, all) = (Arc::new(token()), nodes.all());
+    let (token, all) = (token(), nodes.all());
     let asked = release(&nodes, &terms(), &token, terms().validity.ttl(), all, SystemClock.now());
     let begun = SystemClock.now();
     let errors = released(&nodes, &terms(), asked, all, SystemClock.now() + terms().time_limit)

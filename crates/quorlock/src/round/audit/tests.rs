@@ -56,11 +56,11 @@ impl Scene {
 
     async fn extend(&self) -> Result<Kept, NotKept> {
         let old = SystemClock.now() + terms().validity.length();
-        extend(&self.nodes, &terms(), &Arc::new(token()), &self.baselines, old).await
+        extend(&self.nodes, &terms(), &token(), &self.baselines, old).await
     }
 
     fn repair(&self, kept: Kept) {
-        repair(&self.nodes, &terms(), &Arc::new(token()), kept, |_| {});
+        repair(&self.nodes, &terms(), &token(), kept, |_| {});
     }
 
     fn told(&self) -> Vec<(String, Duration)> {
