@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use redis::{RedisResult, Value};
+
 use super::line::{Driver, Line};
 use super::marker::Watch;
+use super::reply::{self, Answer};
 use crate::error::NodeErrorKind;
 use crate::node::{Question, Reply, ReplyTo};
 use crate::script::{Compared, Form};
@@ -16,9 +19,6 @@ pub(super) type NodeDriver = Driver<Asked>;
 pub(super) struct Asked {
     pub(super) question: Arc<Question>,
     pub(super) form: Form,
-    /// On which connection, and as which of its questions.
-    pub(super) session: u64,
-    pub(super) sequence: u64,
     /// The number of a release.
     pub(super) owed: Option<u64>,
     /// Of an acquire.
@@ -26,23 +26,38 @@ pub(super) struct Asked {
     pub(super) to: ReplyTo,
 }
 
+impl Asked {
+    /// With what an answer means for it.
+    pub(super) fn read(self, answer: RedisResult<Value>) -> (Self, Answer) {
+        let compared = self.vote.as_ref().and_then(|vote| vote.compared.as_deref());
+        let answer = reply::read(&self.question, self.form, compared, answer);
+        (self, answer)
+    }
+}
+
+/// The connection on which answers come.
+pub(super) struct Origin {
+    pub(super) number: u64,
+    pub(super) watch: Arc<Watch>,
+}
+
 /// What a grant is worth.
 pub(super) struct Vote {
-    pub(super) watch: Arc<Watch>,
+    /// How often the marker had changed when it was asked for.
     pub(super) changes: u64,
     pub(super) compared: Option<Arc<Compared>>,
 }
 
 impl Vote {
     /// A grant counts only if the node has forgotten nothing since before it was asked (invariant 5).
-    pub(super) fn judge(&self, reply: Reply) -> Reply {
+    pub(super) fn judge(&self, reply: Reply, watch: &Watch) -> Reply {
         let is_grant = matches!(reply, Reply::Granted | Reply::Counted(_));
         match &reply {
             Reply::Failed(failure) if failure.kind() == NodeErrorKind::Forgot => {
-                self.watch.note_change();
+                watch.note_change();
                 reply
             }
-            _ if is_grant && self.watch.changes() != self.changes => {
+            _ if is_grant && watch.changes() != self.changes => {
                 Reply::Failed(NodeErrorKind::Forgot.into())
             }
             _ => reply,

@@ -11,8 +11,9 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
-use super::asked::NodeDriver;
+use super::asked::{Asked, NodeDriver, Origin};
 use super::exchange::{Owing, Session};
+use super::line::KEPT_ANSWERS;
 use super::login::words;
 use super::session::{self, Identity, Opened};
 use super::wire::Abort;
@@ -101,10 +102,10 @@ async fn serve(node: &Arc<Shared>, unwanted: &mut Unwanted<'_>) -> ControlFlow<(
             return ControlFlow::Continue(());
         }
     };
-    let mut driver = up(node, opened);
+    let (origin, mut driver) = up(node, opened);
     // Each is polled only when it was woken itself.
     let mut ends = FuturesUnordered::<BoxFuture<'_, Option<NodeErrorKind>>>::new();
-    ends.push(Box::pin(drive(node, &mut driver).map(Some)));
+    ends.push(Box::pin(drive(node, &origin, &mut driver).map(Some)));
     ends.push(Box::pin(silent(node).map(|()| Some(NodeErrorKind::NoAnswer))));
     ends.push(Box::pin(stay_joined(node).map(|()| Some(NodeErrorKind::NoAnswer))));
     ends.push(Box::pin(unwanted.map(|()| None)));
@@ -119,11 +120,13 @@ async fn serve(node: &Arc<Shared>, unwanted: &mut Unwanted<'_>) -> ControlFlow<(
 }
 
 /// Reads and writes until the connection ends.
-async fn drive(node: &Arc<Shared>, driver: &mut NodeDriver) -> NodeErrorKind {
-    let mut answers = Vec::new();
+async fn drive(node: &Arc<Shared>, origin: &Origin, driver: &mut NodeDriver) -> NodeErrorKind {
+    let mut heard = Vec::new();
     poll_fn(|cx| {
-        let end = ready!(driver.poll_answers(cx, &mut answers));
-        node.answered(&mut answers);
+        let mut hear = |asked: Asked, answer| heard.push(asked.read(answer));
+        let end = ready!(driver.poll_answers(cx, &mut hear));
+        node.answered(origin, &mut heard);
+        heard.shrink_to(KEPT_ANSWERS);
         if end.is_err() { Poll::Ready(NodeErrorKind::Disconnected) } else { Poll::Pending }
     })
     .await
@@ -277,7 +280,7 @@ fn tell_fitness(node: &Shared, was: Option<&Fitness>, is: &Fitness) {
 }
 
 /// Publishes the connection, with every owed release in front of whatever is asked next (invariant 3).
-fn up(node: &Arc<Shared>, opened: Opened) -> NodeDriver {
+fn up(node: &Arc<Shared>, opened: Opened) -> (Origin, NodeDriver) {
     let now = node.clock.now();
     let Opened { place, driver, identity, old_left, native, joined } = opened;
     let fitness = joined.as_ref().map(|joined| joined.fitness.clone());
@@ -285,6 +288,7 @@ fn up(node: &Arc<Shared>, opened: Opened) -> NodeDriver {
     let mut state = lock(&node.state);
     state.identity = Some(identity);
     state.sessions += 1;
+    let origin = Origin { number: state.sessions, watch: Arc::clone(&place.watch) };
     let mut session = Session::new(state.sessions, place, old_left, native, joined, now);
     let due = state.owed.due();
     let owed = due.len();
@@ -308,7 +312,7 @@ fn up(node: &Arc<Shared>, opened: Opened) -> NodeDriver {
     if old_left {
         node.audience.tell(|| Event::OldConnectionLeft { node: Arc::clone(&node.name) });
     }
-    driver
+    (origin, driver)
 }
 
 fn down(node: &Shared, why: &Failure) {

@@ -5,12 +5,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{RedisResult, Value};
-
-use super::asked::{Asked, NodeLine, Vote};
+use super::asked::{Asked, NodeLine, Origin, Vote};
 use super::join::{Joined, Place};
 use super::owed::{MAX_UNANSWERED, SLACK};
-use super::reply::{self, Answer};
+use super::reply::Answer;
 use super::{Link, Shared, State};
 use crate::clock::Clock;
 use crate::error::{Failure, NodeErrorKind};
@@ -42,8 +40,8 @@ pub(super) struct Session {
     compared: Option<Arc<Compared>>,
     sent: u64,
     heard: u64,
-    /// How long it may owe an answer: twice the longest time limit that it was asked under.
-    patience: Duration,
+    /// The longest that it was asked under.
+    time_limit: Duration,
 }
 
 /// What a connection owes answers to.
@@ -51,6 +49,7 @@ pub(super) struct Owing {
     /// How many it has given.
     pub(super) heard: u64,
     pub(super) line: Arc<NodeLine>,
+    /// How long it may.
     pub(super) patience: Duration,
 }
 
@@ -74,7 +73,7 @@ impl Session {
             compared: None,
             sent: 0,
             heard: 0,
-            patience: PATIENCE_FLOOR,
+            time_limit: Duration::ZERO,
         };
         if let Some(joined) = joined {
             session.is_joined(joined);
@@ -121,8 +120,11 @@ impl Session {
 
     /// What it owes, if it owes an answer.
     pub(super) fn owes(&self) -> Option<Owing> {
-        let (line, patience) = (&self.place.line, self.patience);
-        let owing = || Owing { heard: self.heard, line: Arc::clone(line), patience };
+        let owing = || Owing {
+            heard: self.heard,
+            line: Arc::clone(&self.place.line),
+            patience: self.time_limit.saturating_mul(2).max(PATIENCE_FLOOR),
+        };
         (self.sent > self.heard).then(owing)
     }
 
@@ -197,50 +199,58 @@ impl Shared {
         to: ReplyTo,
     ) -> Option<Asked> {
         let form = form.unwrap_or_else(|| Form::first(&question, session.native));
-        session.patience = session.patience.max(question.time_limit.saturating_mul(2));
+        session.time_limit = session.time_limit.max(question.time_limit);
         if session.sent == session.heard {
             self.busy.notify_one();
         }
         session.sent += 1;
-        let vote = (question.verb == Verb::Acquire).then(|| Vote {
-            watch: Arc::clone(&session.place.watch),
-            changes: session.changes,
-            compared: session.compared.clone(),
-        });
-        let asked = Asked {
-            question: Arc::clone(&question),
-            form,
-            session: session.number,
-            sequence: session.sent,
-            owed,
-            vote,
-            to,
-        };
+        let vote = (question.verb == Verb::Acquire)
+            .then(|| Vote { changes: session.changes, compared: session.compared.clone() });
+        let asked = Asked { question: Arc::clone(&question), form, owed, vote, to };
         let compared = session.compared.as_deref();
         let put = |command: &[u8]| session.place.line.put(command, asked).err();
         script::packed(&question, form, compared, put)
     }
 
-    /// Reads the answers that have come, in their order.
-    pub(super) fn answered(self: &Arc<Self>, answers: &mut Vec<(Asked, RedisResult<Value>)>) {
-        if let Some((Asked { session, sequence, .. }, _)) = answers.last() {
-            self.note_heard(*session, *sequence);
+    /// What has come on a connection, in its order. Who waits for it is told when all of it is noted.
+    pub(super) fn answered(self: &Arc<Self>, origin: &Origin, heard: &mut Vec<(Asked, Answer)>) {
+        let mut state = lock(&self.state);
+        let State { link, owed: ledger, .. } = &mut *state;
+        let mut old_left = false;
+        if let Link::Up(session) = link
+            && session.number == origin.number
+        {
+            session.heard += heard.len() as u64;
+            old_left = session.old_left;
         }
-        for (asked, answer) in answers.drain(..) {
-            self.hear(asked, answer);
+        let mut is_paid = false;
+        for (asked, answer) in heard.iter_mut() {
+            // All others are followed one by one.
+            if !old_left
+                && matches!(answer, Answer::Reply(Reply::Released { .. }))
+                && let Some(number) = asked.owed.take()
+            {
+                ledger.settle(number);
+                is_paid = true;
+            }
+        }
+        drop(state);
+        if is_paid {
+            self.paid.notify_waiters();
+        }
+        for (asked, answer) in heard.drain(..) {
+            self.hear(origin, asked, answer);
         }
     }
 
-    fn hear(self: &Arc<Self>, asked: Asked, answer: RedisResult<Value>) {
-        let Asked { question, form, session, owed, vote, to, .. } = asked;
-        let compared = vote.as_ref().and_then(|vote| vote.compared.as_deref());
-        let answer = reply::read(&question, form, compared, answer);
+    fn hear(self: &Arc<Self>, origin: &Origin, asked: Asked, answer: Answer) {
+        let Asked { question, form, owed, vote, to } = asked;
         if matches!(answer, Answer::NotNative) {
-            self.note_not_native(session);
+            self.note_not_native(origin.number);
         }
         let reply = match answer {
             Answer::Reply(reply) => match &vote {
-                Some(vote) => vote.judge(reply),
+                Some(vote) => vote.judge(reply, &origin.watch),
                 None => reply,
             },
             Answer::OtherForm | Answer::NotNative => {
@@ -248,7 +258,7 @@ impl Shared {
             }
         };
         if let Some(number) = owed {
-            self.follow(&question, number, session, &reply);
+            self.follow(&question, number, origin.number, &reply);
         }
         to.send(reply);
     }
@@ -258,15 +268,6 @@ impl Shared {
             && session.number == number
         {
             session.native = None;
-        }
-    }
-
-    /// The node has answered everything up to `sequence`: it answers in order.
-    fn note_heard(&self, number: u64, sequence: u64) {
-        if let Link::Up(session) = &mut lock(&self.state).link
-            && session.number == number
-        {
-            session.heard = session.heard.max(sequence);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::sync::lock;
 
 /// What is kept of the room that a burst took, once it is over: bytes to be sent, and answers that are waited for.
 const KEPT_BYTES: usize = 64 << 10;
-const KEPT_ANSWERS: usize = 256;
+pub(super) const KEPT_ANSWERS: usize = 256;
 
 /// Where commands are put. `Q` is what comes back with an answer, where it is not waited for.
 pub(super) struct Line<Q> {
@@ -144,27 +144,24 @@ impl<Q> Driver<Q> {
         (line, driver)
     }
 
-    /// Reads and writes until answers to questions have come, which are put into `answers`.
+    /// Reads and writes until answers to questions have come, which `hear` hears.
     ///
     /// # Errors
     ///
-    /// The connection has ended. Whoever waited has been told: the rest of the questions is in `answers` as well.
+    /// The connection has ended. Whoever waited has been told: `hear` has heard it of the rest of the questions as well.
     pub(super) async fn answers(
         &mut self,
-        answers: &mut Vec<(Q, RedisResult<Value>)>,
+        mut hear: impl FnMut(Q, RedisResult<Value>),
     ) -> RedisResult<()> {
-        poll_fn(|cx| self.poll_answers(cx, answers)).await
+        poll_fn(|cx| self.poll_answers(cx, &mut hear)).await
     }
 
     /// The same. Where answers have come, whoever polls is woken by what comes next all the same.
     pub(super) fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,
-        answers: &mut Vec<(Q, RedisResult<Value>)>,
+        hear: &mut impl FnMut(Q, RedisResult<Value>),
     ) -> Poll<RedisResult<()>> {
-        if answers.is_empty() && answers.capacity() > KEPT_ANSWERS {
-            answers.shrink_to(KEPT_ANSWERS);
-        }
         if self.waiting.is_empty() {
             give_back(&mut self.waiting);
         }
@@ -173,10 +170,10 @@ impl<Q> Driver<Q> {
         if !self.crowd.holds_back(|| self.has_output(), cx.waker()) {
             self.write(cx);
         }
-        let before = answers.len();
+        let mut is_heard = false;
         let end = loop {
             match self.heard.poll_next(&mut self.wire, cx) {
-                Poll::Pending if answers.len() == before => return Poll::Pending,
+                Poll::Pending if !is_heard => return Poll::Pending,
                 Poll::Pending => {
                     self.crowd.hear();
                     return Poll::Ready(Ok(()));
@@ -185,7 +182,10 @@ impl<Q> Driver<Q> {
                     (self.unasked)(PushInfo { kind, data });
                 }
                 Poll::Ready(Ok(value)) => match self.waiting.pop_front() {
-                    Some(Waiting::Question(question)) => answers.push((question, Ok(value))),
+                    Some(Waiting::Question(question)) => {
+                        is_heard = true;
+                        hear(question, Ok(value));
+                    }
                     // Nobody may wait for it any more.
                     Some(Waiting::Answer(waiter)) => drop(waiter.send(Ok(value))),
                     None => break unasked(),
@@ -196,7 +196,7 @@ impl<Q> Driver<Q> {
         let never_sent = self.line.end();
         for waiting in self.waiting.drain(..).chain(never_sent) {
             match waiting {
-                Waiting::Question(question) => answers.push((question, Err(end.clone()))),
+                Waiting::Question(question) => hear(question, Err(end.clone())),
                 Waiting::Answer(waiter) => drop(waiter.send(Err(end.clone()))),
             }
         }
@@ -296,7 +296,7 @@ mod tests {
         line.put(b"two", 2).unwrap();
         far.write_all(b":1\r\n>1\r\n+invalidate\r\n+PONG\r\n-ERR two\r\n").await.unwrap();
         let mut answers = Answers::new();
-        driver.answers(&mut answers).await.unwrap();
+        driver.answers(|question, answer| answers.push((question, answer))).await.unwrap();
         assert_eq!(asked.await, Ok(Value::SimpleString("PONG".into())));
         assert!(matches!(&answers[..], [(1, Ok(Value::Int(1))), (2, Ok(Value::ServerError(_)))]));
         assert_eq!(*lock(&heard), [PushKind::Invalidate]);
@@ -326,7 +326,7 @@ mod tests {
         let hears = async {
             let mut answers = Answers::new();
             while answers.len() < all.len() {
-                driver.answers(&mut answers).await.unwrap();
+                driver.answers(|question, answer| answers.push((question, answer))).await.unwrap();
             }
             answers
         };
@@ -347,7 +347,9 @@ mod tests {
             far.write_all(answer.as_bytes()).await.unwrap();
             drop(far);
             let mut answers = Answers::new();
-            while driver.answers(&mut answers).await.is_ok() {}
+            while driver.answers(|question, answer| answers.push((question, answer))).await.is_ok()
+            {
+            }
             assert!(matches!(&answers[..], [(1, Ok(Value::Okay)), (2, Err(_))]), "{answers:?}");
             assert!(asked.await.is_err());
             assert_eq!(line.put(b"c", 3), Err(3));
@@ -361,7 +363,7 @@ mod tests {
         line.put(b"a", 1).unwrap();
         far.write_all(b"+OK\r\n+OK\r\n").await.unwrap();
         let mut answers = Answers::new();
-        assert!(driver.answers(&mut answers).await.is_err());
+        assert!(driver.answers(|question, answer| answers.push((question, answer))).await.is_err());
         assert!(matches!(&answers[..], [(1, Ok(Value::Okay))]), "{answers:?}");
         assert_eq!(line.put(b"b", 2), Err(2));
     }

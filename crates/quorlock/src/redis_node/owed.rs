@@ -34,8 +34,15 @@ pub(super) struct Owed {
 #[derive(Debug)]
 struct Entry {
     release: Arc<Question>,
+    /// From when on its keys may be there for a TTL.
+    since: Instant,
+}
+
+impl Entry {
     /// When its keys must have expired on a node that runs.
-    expires: Instant,
+    fn expires(&self) -> Instant {
+        later(later(self.since, self.release.ttl), SLACK)
+    }
 }
 
 impl Owed {
@@ -43,12 +50,18 @@ impl Owed {
     pub(super) fn add(&mut self, release: Arc<Question>) -> u64 {
         let number = self.next;
         self.next += 1;
-        let expires = expiry(&release, release.asked);
-        self.entries.push_back((number, Some(Entry { release, expires })));
+        let since = release.asked;
+        self.entries.push_back((number, Some(Entry { release, since })));
         number
     }
 
     fn place(&self, number: u64) -> Option<usize> {
+        // Nearly always, since nothing before it is missing.
+        let (first, _) = self.entries.front()?;
+        let guess = usize::try_from(number.checked_sub(*first)?).ok()?;
+        if self.entries.get(guess).is_some_and(|(there, _)| *there == number) {
+            return Some(guess);
+        }
         self.entries.binary_search_by_key(&number, |(number, _)| *number).ok()
     }
 
@@ -91,7 +104,7 @@ impl Owed {
     pub(super) fn renew(&mut self, number: u64, now: Instant) {
         let place = self.place(number);
         if let Some((_, Some(entry))) = place.and_then(|place| self.entries.get_mut(place)) {
-            entry.expires = later(expiry(&entry.release, now), entry.release.ttl);
+            entry.since = later(now, entry.release.ttl);
         }
     }
 
@@ -102,7 +115,7 @@ impl Owed {
 
     /// Whether it is still owed and its keys may still be there.
     pub(super) fn is_live(&self, number: u64, now: Instant) -> bool {
-        self.get(number).is_some_and(|entry| entry.expires > now)
+        self.get(number).is_some_and(|entry| entry.expires() > now)
     }
 
     /// Forgets what is beyond the bound: first what has expired, then the oldest. Returns how many of the latter.
@@ -112,7 +125,7 @@ impl Owed {
         if self.len() <= MAX_OWED {
             return 0;
         }
-        self.entries.retain(|(_, entry)| entry.as_ref().is_some_and(|entry| entry.expires > now));
+        self.entries.retain(|(_, entry)| entry.as_ref().is_some_and(|entry| entry.expires() > now));
         self.gaps = 0;
         let excess = self.entries.len().saturating_sub(MAX_OWED);
         self.entries.drain(..excess);
@@ -126,17 +139,13 @@ impl Owed {
 
     /// How many of them may still have a key on a node that runs.
     pub(super) fn count(&self, now: Instant) -> usize {
-        self.all().filter(|(_, entry)| entry.expires > now).count()
+        self.all().filter(|(_, entry)| entry.expires() > now).count()
     }
 
     /// When the first of those has expired.
     pub(super) fn next_expiry(&self, now: Instant) -> Option<Instant> {
-        self.all().map(|(_, entry)| entry.expires).filter(|expires| *expires > now).min()
+        self.all().map(|(_, entry)| entry.expires()).filter(|expires| *expires > now).min()
     }
-}
-
-fn expiry(release: &Question, now: Instant) -> Instant {
-    later(later(now, release.ttl), SLACK)
 }
 
 #[cfg(test)]

@@ -25,7 +25,12 @@ pub(super) fn read(
     compared: Option<&Compared>,
     answer: RedisResult<Value>,
 ) -> Answer {
-    let value = match answer.and_then(Value::extract_error) {
+    let answer = match answer {
+        // There is no error in these.
+        Ok(Value::Okay | Value::Int(_) | Value::Nil) => answer,
+        answer => answer.and_then(Value::extract_error),
+    };
+    let value = match answer {
         Ok(value) => value,
         Err(error) if form.is_native() && is_not_native(&error) => return Answer::NotNative,
         Err(error) if form.is_native() && is_about_the_key(&error) => return Answer::OtherForm,
