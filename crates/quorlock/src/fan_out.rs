@@ -59,11 +59,10 @@ impl Nodes {
     /// Puts the question onto the queue of each of `which` before it returns.
     pub(crate) fn ask(self: &Arc<Self>, which: NodeSet, question: Question, wake: Wake) -> FanOut {
         let asked = question.asked;
-        let question = Arc::new(question);
-        let inbox = Arc::new(Inbox::new(which.len(), wake));
+        let inbox = Arc::new(Inbox::new(question, which.len(), wake));
         for (index, node) in self.list.iter().enumerate() {
             if which.contains(index) {
-                node.ask(Arc::clone(&question), ReplyTo::inbox(&inbox, index));
+                node.ask(ReplyTo::inbox(&inbox, index));
             }
         }
         let is_awaited = matches!(wake, Wake::Decided { .. });
@@ -120,8 +119,8 @@ impl FanOut {
 
     /// Asks one node more: its reply comes among the others.
     pub(crate) fn also(&mut self, index: usize, question: Question) {
-        self.inbox.expect_another();
-        self.nodes.list[index].ask(Arc::new(question), ReplyTo::inbox(&self.inbox, index));
+        let another = Arc::new(self.inbox.another(question));
+        self.nodes.list[index].ask(ReplyTo::inbox(&another, index));
     }
 
     /// Whether every reply has come and been taken.

@@ -243,13 +243,13 @@ fn write(cmd: &mut Cmd, question: &Question, form: Form, compared: Option<&Compa
     cmd.arg(compared.map(|compared| &compared.value));
 }
 
-/// Hands the same over as bytes: packed once for all nodes, but for those whose form is not the usual one.
-pub(crate) fn packed<T>(
+/// Adds the same to `out` as bytes: packed once for all nodes, but for those whose form is not the usual one.
+pub(crate) fn pack(
     question: &Question,
     form: Form,
     compared: Option<&Compared>,
-    put: impl FnOnce(&[u8]) -> T,
-) -> T {
+    out: &mut Vec<u8>,
+) {
     let write = |cmd: &mut Cmd| {
         cmd.clear();
         write(cmd, question, form, compared);
@@ -262,41 +262,32 @@ pub(crate) fn packed<T>(
             .unwrap_or_else(|_| write(&mut Cmd::new()))
     };
     match (form, compared) {
-        (Form::Hash, None) => put(question.packed.get_or_pack(pack)),
-        _ => put(&pack()),
+        (Form::Hash, None) => out.extend_from_slice(question.packed.get_or_pack(pack)),
+        _ => out.extend_from_slice(&pack()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
-    use uuid::Uuid;
-
     use super::*;
-    use crate::clock::{Clock, SystemClock};
-    use crate::node::Packed;
     use crate::resources::Keys;
-    use crate::token::Token;
+    use crate::scripted::question;
 
     fn ask(verb: Verb, resources: &[&str]) -> Question {
-        Question {
-            verb,
-            keys: Keys::parse(resources.into(), "").unwrap(),
-            token: Arc::new(Token::new(Uuid::nil(), [1; 16])),
-            ttl: Duration::from_secs(10),
-            fence: None,
-            time_limit: Duration::from_millis(500),
-            asked: SystemClock.now(),
-            packed: Packed::default(),
-        }
+        let keys = Keys::parse(resources.into(), "").unwrap();
+        Question { keys, ttl: Duration::from_secs(10), ..question(verb) }
+    }
+
+    fn packed(question: &Question, form: Form) -> String {
+        let mut packed = Vec::new();
+        pack(question, form, None, &mut packed);
+        String::from_utf8(packed).unwrap()
     }
 
     fn words(question: &Question, form: Form) -> Vec<String> {
-        let packed = packed(question, form, None, |bytes| bytes.to_vec());
-        let packed = String::from_utf8(packed).unwrap();
-        packed.split("\r\n").skip(2).step_by(2).map(str::to_owned).collect()
+        packed(question, form).split("\r\n").skip(2).step_by(2).map(str::to_owned).collect()
     }
 
     #[test]
@@ -352,8 +343,7 @@ mod tests {
     #[test]
     fn a_node_that_does_not_know_a_script_is_sent_its_text() {
         let question = ask(Verb::Extend, &["a"]);
-        let packed = packed(&question, Form::Text, None, |bytes| bytes.to_vec());
-        let packed = String::from_utf8(packed).unwrap();
+        let packed = packed(&question, Form::Text);
         assert!(packed.contains("EVAL") && packed.contains("PEXPIRE"));
         assert!(!packed.contains("EVALSHA"));
     }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use crate::clock::{Spawner, SystemClock, TokioSpawner};
+use crate::clock::{Clock, Spawner, SystemClock, TokioSpawner};
 use crate::crowd::Crowd;
 use crate::event::Audience;
 use crate::fan_out::Nodes;
 use crate::fencing::Fencing;
 use crate::lease::Terms;
-use crate::node::{Node, Question, Reply, ReplyTo, Verb};
+use crate::node::{Node, Packed, Question, Reply, ReplyTo, Verb};
 use crate::resources::Keys;
 use crate::sync::lock;
 use crate::token::Token;
@@ -78,9 +78,9 @@ impl Node for Handle {
         &self.0.name
     }
 
-    fn ask(&self, question: Arc<Question>, to: ReplyTo) {
-        let plan = self.0.next(question.verb);
-        lock(&self.0.questions).push(question);
+    fn ask(&self, to: ReplyTo) {
+        let plan = self.0.next(to.question().verb);
+        lock(&self.0.questions).push(Arc::new(to.question().clone()));
         match plan {
             Some((Duration::ZERO, reply)) => to.send(reply),
             Some((delay, reply)) => {
@@ -136,6 +136,20 @@ pub(crate) fn terms() -> Terms {
 
 pub(crate) fn token() -> Arc<Token> {
     Arc::new(Token::new(uuid::Uuid::nil(), [7; 16]))
+}
+
+/// On a lock on `a` for a second.
+pub(crate) fn question(verb: Verb) -> Question {
+    Question {
+        verb,
+        keys: Keys::parse("a".into(), "").unwrap(),
+        token: token(),
+        ttl: Duration::from_secs(1),
+        fence: None,
+        time_limit: Duration::from_millis(50),
+        asked: SystemClock.now(),
+        packed: Packed::default(),
+    }
 }
 
 pub(crate) fn after(ms: u64, reply: Reply) -> Plan {

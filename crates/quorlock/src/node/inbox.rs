@@ -1,10 +1,10 @@
 //! Where the replies to one question come together, and when whoever waits for them is woken: not before they may decide.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::Reply;
+use super::{Question, Reply};
 use crate::error::NodeErrorKind;
 use crate::quorum::{Tally, Verdict, Vote};
 use crate::sync::lock;
@@ -21,9 +21,20 @@ pub(crate) enum Wake {
     },
 }
 
-/// The replies to one question that have come, in their order.
+/// One question, and the replies to it that have come, in their order. One for all nodes: it is shared by each of them as
+/// one thing.
 #[derive(Debug)]
-pub(crate) struct Inbox(Mutex<State>);
+pub(crate) struct Inbox {
+    question: Question,
+    replies: Replies,
+}
+
+#[derive(Debug)]
+enum Replies {
+    Here(Mutex<State>),
+    /// They come among those to an earlier question.
+    In(Arc<Inbox>),
+}
 
 #[derive(Debug)]
 struct State {
@@ -38,32 +49,45 @@ struct State {
 
 impl Inbox {
     /// For the replies of so many nodes.
-    pub(crate) fn new(asked: usize, wake: Wake) -> Self {
+    pub(crate) fn new(question: Question, asked: usize, wake: Wake) -> Self {
         let tally = match wake {
             Wake::Each => None,
             Wake::Decided { needed } => Some(Tally::new(needed.min(asked), asked)),
         };
         let came = VecDeque::with_capacity(asked);
         let state = State { came, out: asked, tally, waiter: None, is_closed: false };
-        Self(Mutex::new(state))
+        Self { question, replies: Replies::Here(Mutex::new(state)) }
     }
 
-    /// One node is asked once more: from now on every reply wakes.
-    pub(crate) fn expect_another(&self) {
-        let mut state = lock(&self.0);
+    /// For the reply of a node that is asked once more: it comes into this one, and from now on every reply wakes.
+    pub(crate) fn another(self: &Arc<Self>, question: Question) -> Self {
+        let mut state = self.state();
         state.out += 1;
         state.tally = None;
+        drop(state);
+        Self { question, replies: Replies::In(Arc::clone(self)) }
+    }
+
+    pub(crate) fn question(&self) -> &Question {
+        &self.question
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        match &self.replies {
+            Replies::Here(state) => lock(state),
+            Replies::In(other) => other.state(),
+        }
     }
 
     /// Whether every reply that was asked for has been taken.
     pub(crate) fn is_done(&self) -> bool {
-        let state = lock(&self.0);
+        let state = self.state();
         state.out == 0 && state.came.is_empty()
     }
 
     /// The next reply in the order of arrival, also one that nobody was woken for; `None` when all have been taken.
     pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<(usize, Reply)>> {
-        let mut state = lock(&self.0);
+        let mut state = self.state();
         if let Some(first) = state.came.pop_front() {
             return Poll::Ready(Some(first));
         }
@@ -79,15 +103,16 @@ impl Inbox {
 
     /// Nobody will look any more: replies still to come are let go, and nobody is woken by them.
     pub(crate) fn close(&self) {
-        let mut state = lock(&self.0);
+        let mut state = self.state();
         state.is_closed = true;
-        let waiter = state.waiter.take();
+        // What is owed may keep the question for long.
+        let (came, waiter) = (std::mem::take(&mut state.came), state.waiter.take());
         drop(state);
-        drop(waiter);
+        drop((came, waiter));
     }
 
     fn put(&self, index: usize, reply: Reply) {
-        let mut state = lock(&self.0);
+        let mut state = self.state();
         if state.is_closed {
             return;
         }
@@ -108,38 +133,50 @@ impl State {
     }
 }
 
-/// Where one node's reply goes. Dropped without one, it says that the connection has broken.
+/// What one node is asked, and where its reply goes. Dropped without one, it says that the connection has broken.
 #[derive(Debug)]
 #[must_use = "whoever asked waits for the reply"]
 pub struct ReplyTo {
-    inbox: Option<Arc<Inbox>>,
+    inbox: Arc<Inbox>,
     index: usize,
+    is_awaited: bool,
 }
 
 impl ReplyTo {
-    /// A place for the reply of node `index`.
+    /// Of node `index`.
     pub(crate) fn inbox(inbox: &Arc<Inbox>, index: usize) -> Self {
-        Self { inbox: Some(Arc::clone(inbox)), index }
+        Self { inbox: Arc::clone(inbox), index, is_awaited: true }
     }
 
-    /// Nobody waits for it.
-    pub(crate) fn nobody() -> Self {
-        Self { inbox: None, index: 0 }
+    /// The same question once more. Nobody waits for the reply.
+    pub(crate) fn nobody(inbox: Arc<Inbox>) -> Self {
+        Self { inbox, index: 0, is_awaited: false }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// What is asked.
+    pub fn question(&self) -> &Question {
+        self.inbox.question()
     }
 
     /// Hands the reply over.
     pub fn send(mut self, reply: Reply) {
-        if let Some(inbox) = self.inbox.take() {
-            inbox.put(self.index, reply);
+        self.put(reply);
+    }
+
+    fn put(&mut self, reply: Reply) {
+        if std::mem::take(&mut self.is_awaited) {
+            self.inbox.put(self.index, reply);
         }
     }
 }
 
 impl Drop for ReplyTo {
     fn drop(&mut self) {
-        if let Some(inbox) = self.inbox.take() {
-            inbox.put(self.index, Reply::Failed(NodeErrorKind::Disconnected.into()));
-        }
+        self.put(Reply::Failed(NodeErrorKind::Disconnected.into()));
     }
 }
 
@@ -150,6 +187,8 @@ mod tests {
     use futures::task::{ArcWake, waker};
 
     use super::*;
+    use crate::node::Verb;
+    use crate::scripted::question;
 
     #[derive(Default)]
     struct Bell(AtomicUsize);
@@ -162,7 +201,7 @@ mod tests {
 
     /// After which of the replies a waiter, who takes all that is there whenever he is woken, is woken.
     fn woken(asked: usize, wake: Wake, replies: &[Reply]) -> Vec<bool> {
-        let inbox = Arc::new(Inbox::new(asked, wake));
+        let inbox = Arc::new(Inbox::new(question(Verb::Acquire), asked, wake));
         let bell = Arc::new(Bell::default());
         let wakes = waker(Arc::clone(&bell));
         let cx = Context::from_waker(&wakes);
@@ -194,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_reply_that_nobody_was_woken_for_is_there_all_the_same() {
-        let inbox = Arc::new(Inbox::new(2, Wake::Decided { needed: 2 }));
+        let inbox = Arc::new(Inbox::new(question(Verb::Acquire), 2, Wake::Decided { needed: 2 }));
         let cx = Context::from_waker(Waker::noop());
         assert!(inbox.poll_next(&cx).is_pending());
         ReplyTo::inbox(&inbox, 1).send(Reply::Granted);
@@ -204,7 +243,10 @@ mod tests {
         let failed = inbox.poll_next(&cx);
         assert!(matches!(failed, Poll::Ready(Some((0, Reply::Failed(_))))), "{failed:?}");
         assert!(matches!(inbox.poll_next(&cx), Poll::Ready(None)));
-        inbox.expect_another();
+        let another = Arc::new(inbox.another(question(Verb::Certify)));
         assert!(!inbox.is_done() && inbox.poll_next(&cx).is_pending());
+        ReplyTo::inbox(&another, 1).send(Reply::Granted);
+        assert!(matches!(inbox.poll_next(&cx), Poll::Ready(Some((1, Reply::Granted)))));
+        assert!(inbox.is_done());
     }
 }

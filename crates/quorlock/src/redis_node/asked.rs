@@ -8,7 +8,7 @@ use super::line::{Driver, Line};
 use super::marker::Watch;
 use super::reply::{self, Answer};
 use crate::error::NodeErrorKind;
-use crate::node::{Question, Reply, ReplyTo};
+use crate::node::{Reply, ReplyTo};
 use crate::script::{Compared, Form};
 
 /// The bytes of a node's connection, with the questions that wait for answers.
@@ -17,20 +17,19 @@ pub(super) type NodeDriver = Driver<Asked>;
 
 /// A question that waits for its answer.
 pub(super) struct Asked {
-    pub(super) question: Arc<Question>,
+    pub(super) to: ReplyTo,
     pub(super) form: Form,
     /// The number of a release.
     pub(super) owed: Option<u64>,
     /// Of an acquire.
     pub(super) vote: Option<Vote>,
-    pub(super) to: ReplyTo,
 }
 
 impl Asked {
     /// With what an answer means for it.
     pub(super) fn read(self, answer: RedisResult<Value>) -> (Self, Answer) {
         let compared = self.vote.as_ref().and_then(|vote| vote.compared.as_deref());
-        let answer = reply::read(&self.question, self.form, compared, answer);
+        let answer = reply::read(self.to.question(), self.form, compared, answer);
         (self, answer)
     }
 }

@@ -294,13 +294,13 @@ fn up(node: &Arc<Shared>, opened: Opened) -> (Origin, NodeDriver) {
     let owed = due.len();
     for (number, release) in due {
         // The driver reads nothing before this returns, so the connection has not ended.
-        drop(node.send(&mut session, release, None, Some(number), ReplyTo::nobody()));
+        drop(node.send(&mut session, ReplyTo::nobody(release), None, Some(number)));
     }
     state.link = Link::Up(session);
     let first_asked = std::mem::take(&mut state.first_asked);
     drop(state);
-    for (question, to) in first_asked {
-        node.exchange(question, to);
+    for to in first_asked {
+        node.exchange(to);
     }
     node.settled.set();
     node.audience.tell(|| Event::NodeConnected { node: Arc::clone(&node.name), owed });
@@ -330,7 +330,7 @@ fn down(node: &Shared, why: &Failure) {
     let first_asked = std::mem::take(&mut state.first_asked);
     let forgotten = state.owed.trim(node.clock.now());
     drop(state);
-    for (_, to) in first_asked {
+    for to in first_asked {
         to.send(Reply::Failed(failure.clone()));
     }
     node.settled.set();

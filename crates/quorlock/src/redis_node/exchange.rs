@@ -13,7 +13,7 @@ use super::{Link, Shared, State};
 use crate::clock::Clock;
 use crate::error::{Failure, NodeErrorKind};
 use crate::event::Event;
-use crate::node::{Question, Reply, ReplyTo, Verb};
+use crate::node::{Inbox, Question, Reply, ReplyTo, Verb};
 use crate::retry::jittered;
 use crate::script::{self, Compared, Delete, Form};
 use crate::standing::Fitness;
@@ -140,28 +140,29 @@ impl Session {
 
 impl Shared {
     /// Queues the question, or answers it at once.
-    pub(super) fn exchange(&self, question: Arc<Question>, to: ReplyTo) {
-        self.put(question, None, None, to);
+    pub(super) fn exchange(&self, to: ReplyTo) {
+        self.put(to, None, None);
     }
 
     /// Queues the command, in the first form that the node knows unless another is asked for, or says why not. `owed` is the
     /// number of a release already noted.
-    fn put(&self, question: Arc<Question>, form: Option<Form>, owed: Option<u64>, to: ReplyTo) {
+    fn put(&self, to: ReplyTo, form: Option<Form>, owed: Option<u64>) {
         let mut state = lock(&self.state);
+        let question = to.question();
         if question.is_revoked() {
             drop(state);
             return to.send(Reply::Failed(NodeErrorKind::Down.into()));
         }
         let owed = match owed {
-            None if question.is_release() => Some(state.owed.add(Arc::clone(&question))),
+            None if question.is_release() => Some(state.owed.add(Arc::clone(to.shared()))),
             known => known,
         };
         let State { link, first_asked, .. } = &mut *state;
         let failure = match link {
-            Link::Up(session) => match session.objection(&question, &*self.clock) {
+            Link::Up(session) => match session.objection(question, &*self.clock) {
                 Some(failure) => failure,
                 None => {
-                    let over = self.send(session, question, form, owed, to);
+                    let over = self.send(session, to, form, owed);
                     // Nobody is answered while the node is locked: whoever is woken may do anything.
                     drop(state);
                     return drop(over);
@@ -171,7 +172,7 @@ impl Shared {
                 if question.verb == Verb::Acquire
                     && (first_asked.len() as u64) < MAX_UNANSWERED =>
             {
-                return first_asked.push((question, to));
+                return first_asked.push(to);
             }
             Link::Idle | Link::Connecting => NodeErrorKind::Down.into(),
             Link::Down(failure) => failure.clone(),
@@ -193,12 +194,12 @@ impl Shared {
     pub(super) fn send(
         &self,
         session: &mut Session,
-        question: Arc<Question>,
+        to: ReplyTo,
         form: Option<Form>,
         owed: Option<u64>,
-        to: ReplyTo,
     ) -> Option<Asked> {
-        let form = form.unwrap_or_else(|| Form::first(&question, session.native));
+        let question = to.question();
+        let form = form.unwrap_or_else(|| Form::first(question, session.native));
         session.time_limit = session.time_limit.max(question.time_limit);
         if session.sent == session.heard {
             self.busy.notify_one();
@@ -206,10 +207,11 @@ impl Shared {
         session.sent += 1;
         let vote = (question.verb == Verb::Acquire)
             .then(|| Vote { changes: session.changes, compared: session.compared.clone() });
-        let asked = Asked { question: Arc::clone(&question), form, owed, vote, to };
         let compared = session.compared.as_deref();
-        let put = |command: &[u8]| session.place.line.put(command, asked).err();
-        script::packed(&question, form, compared, put)
+        let write = |asked: &Asked, out: &mut Vec<u8>| {
+            script::pack(asked.to.question(), form, compared, out);
+        };
+        session.place.line.put(Asked { to, form, owed, vote }, write).err()
     }
 
     /// What has come on a connection, in its order. Who waits for it is told when all of it is noted.
@@ -244,7 +246,7 @@ impl Shared {
     }
 
     fn hear(self: &Arc<Self>, origin: &Origin, asked: Asked, answer: Answer) {
-        let Asked { question, form, owed, vote, to } = asked;
+        let Asked { to, form, owed, vote } = asked;
         if matches!(answer, Answer::NotNative) {
             self.note_not_native(origin.number);
         }
@@ -254,11 +256,11 @@ impl Shared {
                 None => reply,
             },
             Answer::OtherForm | Answer::NotNative => {
-                return self.put(question, Some(form.next()), owed, to);
+                return self.put(to, Some(form.next()), owed);
             }
         };
         if let Some(number) = owed {
-            self.follow(&question, number, origin.number, &reply);
+            self.follow(to.shared(), number, origin.number, &reply);
         }
         to.send(reply);
     }
@@ -273,18 +275,18 @@ impl Shared {
 
     /// Sees to it that a release is confirmed: forgets it when it is, else has it sent again. Where the connection broke,
     /// the next one sends it.
-    fn follow(self: &Arc<Self>, release: &Arc<Question>, owed: u64, number: u64, reply: &Reply) {
+    fn follow(self: &Arc<Self>, release: &Arc<Inbox>, owed: u64, number: u64, reply: &Reply) {
         let mut state = lock(&self.state);
         let State { link, owed: ledger, .. } = &mut *state;
         let again_after = match reply {
             Reply::Released { .. } => match link {
                 Link::Up(session)
                     if session.number == number
-                        && session.may_set_late(release, &*self.clock)
+                        && session.may_set_late(release.question(), &*self.clock)
                         && ledger.contains(owed) =>
                 {
                     ledger.renew(owed, self.clock.now());
-                    release.ttl.saturating_add(SLACK)
+                    release.question().ttl.saturating_add(SLACK)
                 }
                 _ => {
                     ledger.settle(owed);
@@ -304,7 +306,7 @@ impl Shared {
         let (node, release) = (Arc::clone(self), Arc::clone(release));
         self.spawner.spawn(Box::pin(async move {
             if node.stays_owed(owed, again_after).await {
-                node.put(release, None, Some(owed), ReplyTo::nobody());
+                node.put(ReplyTo::nobody(release), None, Some(owed));
             }
         }));
     }

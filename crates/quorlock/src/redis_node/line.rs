@@ -47,14 +47,15 @@ enum Waiting<Q> {
 }
 
 impl<Q> Line<Q> {
-    /// Puts a packed command; its answer comes with `question`. Given back where the connection has ended.
-    pub(super) fn put(&self, command: &[u8], question: Q) -> Result<(), Q> {
+    /// Puts the command that `write` writes for `question`, with which its answer comes. Given back where the connection has
+    /// ended.
+    pub(super) fn put(&self, question: Q, write: impl FnOnce(&Q, &mut Vec<u8>)) -> Result<(), Q> {
         let mut queue = lock(&self.queue);
         if queue.is_over {
             return Err(question);
         }
         let is_first = queue.out.is_empty();
-        queue.out.extend_from_slice(command);
+        write(&question, &mut queue.out);
         queue.waiting.push_back(Waiting::Question(question));
         drop(queue);
         // Whoever put the first has woken the driver, or is about to: all that is there is sent together.
@@ -283,6 +284,10 @@ mod tests {
         (line, driver, far, heard)
     }
 
+    fn put(line: &Line<u8>, command: &[u8], question: u8) -> Result<(), u8> {
+        line.put(question, |_, out| out.extend_from_slice(command))
+    }
+
     fn cmd(word: &str) -> Cmd {
         redis::cmd(word)
     }
@@ -290,10 +295,10 @@ mod tests {
     #[tokio::test]
     async fn answers_go_to_those_who_asked_in_the_order_of_the_questions() {
         let (line, mut driver, mut far, heard) = connection(1024);
-        line.put(b"one ", 1).unwrap();
+        put(&line, b"one ", 1).unwrap();
         let mut asked = Box::pin(line.ask(cmd("PING")));
         assert!((&mut asked).now_or_never().is_none());
-        line.put(b"two", 2).unwrap();
+        put(&line, b"two", 2).unwrap();
         far.write_all(b":1\r\n>1\r\n+invalidate\r\n+PONG\r\n-ERR two\r\n").await.unwrap();
         let mut answers = Answers::new();
         driver.answers(|question, answer| answers.push((question, answer))).await.unwrap();
@@ -310,7 +315,7 @@ mod tests {
         let (line, mut driver, mut far, _) = connection(3);
         let all: Vec<u8> = (0..200).collect();
         for byte in &all {
-            line.put(&[*byte], *byte).unwrap();
+            put(&line, &[*byte], *byte).unwrap();
         }
         let reads = async {
             let mut sent = Vec::new();
@@ -340,8 +345,8 @@ mod tests {
     async fn at_the_end_whoever_waits_is_told_and_nothing_can_be_put() {
         for answer in ["+OK\r\n", "+OK\r\n+half", "+OK\r\n?\r\n"] {
             let (line, mut driver, mut far, _) = connection(1024);
-            line.put(b"a", 1).unwrap();
-            line.put(b"b", 2).unwrap();
+            put(&line, b"a", 1).unwrap();
+            put(&line, b"b", 2).unwrap();
             let mut asked = Box::pin(line.ask(cmd("PING")));
             assert!((&mut asked).now_or_never().is_none());
             far.write_all(answer.as_bytes()).await.unwrap();
@@ -352,7 +357,7 @@ mod tests {
             }
             assert!(matches!(&answers[..], [(1, Ok(Value::Okay)), (2, Err(_))]), "{answers:?}");
             assert!(asked.await.is_err());
-            assert_eq!(line.put(b"c", 3), Err(3));
+            assert_eq!(put(&line, b"c", 3), Err(3));
             assert!(line.ask(cmd("PING")).await.is_err());
         }
     }
@@ -360,12 +365,12 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_nobody_has_asked_for_ends_the_connection() {
         let (line, mut driver, mut far, _) = connection(1024);
-        line.put(b"a", 1).unwrap();
+        put(&line, b"a", 1).unwrap();
         far.write_all(b"+OK\r\n+OK\r\n").await.unwrap();
         let mut answers = Answers::new();
         assert!(driver.answers(|question, answer| answers.push((question, answer))).await.is_err());
         assert!(matches!(&answers[..], [(1, Ok(Value::Okay))]), "{answers:?}");
-        assert_eq!(line.put(b"b", 2), Err(2));
+        assert_eq!(put(&line, b"b", 2), Err(2));
     }
 
     #[tokio::test]

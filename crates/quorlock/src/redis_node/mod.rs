@@ -60,7 +60,7 @@ use crate::crowd::Crowd;
 use crate::entropy::Entropy;
 use crate::error::{Failure, NodeError};
 use crate::event::Audience;
-use crate::node::{Acted, Mode, Node, Question, ReplyTo};
+use crate::node::{Acted, Mode, Node, ReplyTo};
 use crate::one_task::OneTask;
 use crate::standing::{Fitness, Standing};
 use crate::sync::lock;
@@ -131,9 +131,9 @@ impl Node for RedisNode {
         &self.shared.name
     }
 
-    fn ask(&self, question: Arc<Question>, to: ReplyTo) {
+    fn ask(&self, to: ReplyTo) {
         self.start();
-        self.shared.exchange(question, to);
+        self.shared.exchange(to);
     }
 
     fn is_settled(&self) -> bool {
@@ -252,7 +252,7 @@ struct State {
     owed: Owed,
     sessions: u64,
     /// Asked before the first attempt to connect has ended.
-    first_asked: Vec<(Arc<Question>, ReplyTo)>,
+    first_asked: Vec<ReplyTo>,
     /// Of the latest connection, which the next one has to end on the node's side.
     identity: Option<Identity>,
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::node::Question;
+use crate::node::Inbox;
 use crate::validity::later;
 
 /// The most commands other than releases that wait for the answer of one node.
@@ -33,7 +33,7 @@ pub(super) struct Owed {
 
 #[derive(Debug)]
 struct Entry {
-    release: Arc<Question>,
+    release: Arc<Inbox>,
     /// From when on its keys may be there for a TTL.
     since: Instant,
 }
@@ -41,16 +41,16 @@ struct Entry {
 impl Entry {
     /// When its keys must have expired on a node that runs.
     fn expires(&self) -> Instant {
-        later(later(self.since, self.release.ttl), SLACK)
+        later(later(self.since, self.release.question().ttl), SLACK)
     }
 }
 
 impl Owed {
     /// Notes a release before it is sent. Returns its number.
-    pub(super) fn add(&mut self, release: Arc<Question>) -> u64 {
+    pub(super) fn add(&mut self, release: Arc<Inbox>) -> u64 {
         let number = self.next;
         self.next += 1;
-        let since = release.asked;
+        let since = release.question().asked;
         self.entries.push_back((number, Some(Entry { release, since })));
         number
     }
@@ -104,7 +104,7 @@ impl Owed {
     pub(super) fn renew(&mut self, number: u64, now: Instant) {
         let place = self.place(number);
         if let Some((_, Some(entry))) = place.and_then(|place| self.entries.get_mut(place)) {
-            entry.since = later(now, entry.release.ttl);
+            entry.since = later(now, entry.release.question().ttl);
         }
     }
 
@@ -133,7 +133,7 @@ impl Owed {
     }
 
     /// What has to be sent on a new connection, in order.
-    pub(super) fn due(&self) -> Vec<(u64, Arc<Question>)> {
+    pub(super) fn due(&self) -> Vec<(u64, Arc<Inbox>)> {
         self.all().map(|(number, entry)| (number, Arc::clone(&entry.release))).collect()
     }
 
@@ -150,25 +150,15 @@ impl Owed {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::clock::{Clock, SystemClock};
-    use crate::node::{Packed, Verb};
-    use crate::resources::Keys;
-    use crate::token::Token;
+    use crate::node::{Question, Verb, Wake};
+    use crate::scripted::question;
 
-    fn release(ttl_millis: u64, asked: Instant) -> Arc<Question> {
-        Arc::new(Question {
-            verb: Verb::Release,
-            keys: Keys::parse("a".into(), "").unwrap(),
-            token: Arc::new(Token::new(Uuid::nil(), [0; 16])),
-            fence: None,
-            ttl: Duration::from_millis(ttl_millis),
-            time_limit: Duration::from_millis(5),
-            asked,
-            packed: Packed::default(),
-        })
+    fn release(ttl_millis: u64, asked: Instant) -> Arc<Inbox> {
+        let ttl = Duration::from_millis(ttl_millis);
+        let release = Question { ttl, asked, ..question(Verb::Release) };
+        Arc::new(Inbox::new(release, 1, Wake::Each))
     }
 
     fn numbers(owed: &Owed) -> Vec<u64> {

@@ -130,31 +130,12 @@ pub(super) fn unexpected(value: &Value) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use uuid::Uuid;
-
     use super::*;
-    use crate::clock::{Clock, SystemClock};
-    use crate::node::Packed;
     use crate::resources::Keys;
     use crate::script::Delete;
-    use crate::token::Token;
+    use crate::scripted::question;
 
     const VERBS: [Verb; 5] = [Verb::Acquire, Verb::Extend, Verb::Repair, Verb::Release, Verb::Undo];
-
-    fn question(verb: Verb) -> Question {
-        Question {
-            verb,
-            keys: Keys::parse("a".into(), "").unwrap(),
-            token: Arc::new(Token::new(Uuid::nil(), [0; 16])),
-            ttl: Duration::from_secs(1),
-            fence: None,
-            time_limit: Duration::from_millis(50),
-            asked: SystemClock.now(),
-            packed: Packed::default(),
-        }
-    }
 
     fn answer(verb: Verb, value: Value) -> Reply {
         match read(&question(verb), Form::Text, None, Ok(value)) {

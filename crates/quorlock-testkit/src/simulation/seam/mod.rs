@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use quorlock::seam::{Node, Question, ReplyTo, quarantined};
+use quorlock::seam::{Node, ReplyTo, quarantined};
 use quorlock::{Builder, Redlock, Standing};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -103,7 +103,8 @@ impl Node for SeamNode {
         &self.name
     }
 
-    fn ask(&self, question: Arc<Question>, to: ReplyTo) {
+    fn ask(&self, to: ReplyTo) {
+        let question = Arc::new(to.question().clone());
         self.seam.with(|network| network.ask(self.route, question, to));
     }
 
