@@ -74,6 +74,11 @@ impl Answers {
     /// The next answer in what has been read.
     fn next(&mut self) -> Option<RedisResult<Value>> {
         loop {
+            let is_long = self.pieces >= MOST_PIECES;
+            // Of a long one the parser may have the rest.
+            if self.from == self.to && !is_long {
+                return None;
+            }
             let rest = &self.bytes[self.from..self.to];
             let is_beginning = self.pieces == 0;
             if is_beginning && let Some((length, answer)) = usual(rest) {
@@ -83,7 +88,6 @@ impl Answers {
             if is_beginning && rest.first().is_some_and(|kind| !KINDS.contains(kind)) {
                 return Some(Err(nothing()));
             }
-            let is_long = self.pieces >= MOST_PIECES;
             let end = if is_long { rest.len() } else { end_of(rest, is_beginning)? };
             let mut piece = Piece { rest: &rest[..end], is_out: false };
             let parsed = self.parser.parse_value(&mut piece);

@@ -105,11 +105,15 @@ async fn serve(node: &Arc<Shared>, unwanted: &mut Unwanted<'_>) -> ControlFlow<(
     let (origin, mut driver) = up(node, opened);
     // Each is polled only when it was woken itself.
     let mut ends = FuturesUnordered::<BoxFuture<'_, Option<NodeErrorKind>>>::new();
-    ends.push(Box::pin(drive(node, &origin, &mut driver).map(Some)));
     ends.push(Box::pin(silent(node).map(|()| Some(NodeErrorKind::NoAnswer))));
     ends.push(Box::pin(stay_joined(node).map(|()| Some(NodeErrorKind::NoAnswer))));
     ends.push(Box::pin(unwanted.map(|()| None)));
-    let why = ends.next().await.flatten();
+    let why = tokio::select! {
+        biased;
+        // This is what nearly always is.
+        why = drive(node, &origin, &mut driver) => Some(why),
+        why = ends.select_next_some() => why,
+    };
     drop(ends);
     let Some(why) = why else { return ControlFlow::Break(()) };
     // Before the stream is closed, with the driver.

@@ -210,29 +210,9 @@ impl<Q> Driver<Q> {
 
     /// Sends what is there, as far as the peer takes it.
     fn write(&mut self, cx: &mut Context<'_>) {
-        while !self.is_deaf {
-            if self.sent == self.sending.len() {
-                self.sending.clear();
-                self.sent = 0;
-                let mut queue = lock(&self.line.queue);
-                std::mem::swap(&mut self.sending, &mut queue.out);
-                if self.waiting.is_empty() {
-                    std::mem::swap(&mut self.waiting, &mut queue.waiting);
-                } else {
-                    self.waiting.append(&mut queue.waiting);
-                }
-                give_back(&mut queue.waiting);
-                drop(queue);
-            }
-            let rest = &self.sending[self.sent..];
-            let step = match rest.is_empty() {
-                false => Pin::new(&mut self.wire).poll_write(cx, rest),
-                true if self.is_flushed => return self.sending.shrink_to(KEPT_BYTES),
-                true => Pin::new(&mut self.wire).poll_flush(cx).map_ok(|()| 0),
-            };
-            match step {
+        while !self.is_deaf && (self.sent < self.sending.len() || self.take()) {
+            match Pin::new(&mut self.wire).poll_write(cx, &self.sending[self.sent..]) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(0)) if rest.is_empty() => self.is_flushed = true,
                 Poll::Ready(Ok(0) | Err(_)) => self.is_deaf = true,
                 Poll::Ready(Ok(written)) => {
                     self.sent += written;
@@ -240,6 +220,32 @@ impl<Q> Driver<Q> {
                 }
             }
         }
+        if !self.is_flushed && !self.is_deaf {
+            match Pin::new(&mut self.wire).poll_flush(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.is_flushed = true,
+                Poll::Ready(Err(_)) => self.is_deaf = true,
+            }
+        }
+    }
+
+    /// What has been left on the line is to be sent now, if there is any.
+    fn take(&mut self) -> bool {
+        self.sending.clear();
+        self.sending.shrink_to(KEPT_BYTES);
+        self.sent = 0;
+        let mut queue = lock(&self.line.queue);
+        if queue.out.is_empty() {
+            return false;
+        }
+        std::mem::swap(&mut self.sending, &mut queue.out);
+        if self.waiting.is_empty() {
+            std::mem::swap(&mut self.waiting, &mut queue.waiting);
+        } else {
+            self.waiting.append(&mut queue.waiting);
+        }
+        give_back(&mut queue.waiting);
+        true
     }
 }
 
