@@ -4,15 +4,17 @@
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
-use futures::future::{BoxFuture, pending};
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::task::AtomicWaker;
 
 use crate::clock::Spawner;
 use crate::crowd::Crowd;
+use crate::node::MAX_NODES;
 use crate::sync::lock;
 
 type Service = BoxFuture<'static, ()>;
@@ -69,19 +71,49 @@ impl fmt::Debug for OneTask {
 
 struct Task {
     arrivals: Arc<Mutex<Arrivals>>,
-    /// And one that never ends: a set whose every member was polled at one go would have itself polled once more.
-    services: FuturesUnordered<Service>,
+    services: Vec<Option<Seat>>,
+    ready: Arc<Ready>,
     crowd: Crowd,
     /// Others have been let run since the first half of this turn.
     is_second_half: bool,
     is_over: bool,
 }
 
+/// A service, and what it is woken by.
+struct Seat {
+    service: Service,
+    waker: Waker,
+}
+
+/// Which services were woken, by their seats.
+#[derive(Default)]
+struct Ready {
+    seats: AtomicU64,
+    task: AtomicWaker,
+}
+
+struct Bell {
+    ready: Arc<Ready>,
+    seat: usize,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Whoever was the first wakes the task, or is about to.
+        if self.ready.seats.fetch_or(1 << self.seat, Ordering::SeqCst) == 0 {
+            self.ready.task.wake();
+        }
+    }
+}
+
 impl Task {
     fn new(arrivals: Arc<Mutex<Arrivals>>, crowd: Crowd) -> Self {
-        let services = FuturesUnordered::new();
-        services.push(pending().boxed());
-        Self { arrivals, services, crowd, is_second_half: false, is_over: false }
+        let (services, ready) = (Vec::new(), Arc::default());
+        Self { arrivals, services, ready, crowd, is_second_half: false, is_over: false }
     }
 }
 
@@ -90,50 +122,72 @@ impl Future for Task {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_second_half {
+            // Who is woken by this is polled below: the task need not be woken for that.
+            drop(self.ready.task.take());
             self.crowd.begin_second_half();
         } else {
             self.crowd.begin_turn();
         }
-        let mut polled = self.poll_services(cx);
-        if self.is_second_half {
-            // A set stops when two were woken while they were polled, as those are that somebody asks while they write. The others
-            // are in front of them: all have written after so many times.
-            let times = self.services.len() / 2;
-            polled = (0..times).fold(polled, |polled, _| match polled {
-                Poll::Pending => self.poll_services(cx),
-                Poll::Ready(()) => polled,
-            });
+        self.ready.task.register(cx.waker());
+        if self.seat_arrivals(cx).is_ready() {
+            return Poll::Ready(());
         }
+        self.poll_services();
         self.is_second_half = !self.is_second_half && self.crowd.has_second_half();
-        if polled.is_pending() && self.is_second_half {
+        if self.is_second_half || self.is_empty() {
             cx.waker().wake_by_ref();
         }
-        polled
+        Poll::Pending
     }
 }
 
 impl Task {
-    fn poll_services(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let mut arrivals = lock(&self.arrivals);
-            let arrived = std::mem::take(&mut arrivals.services);
-            if arrived.is_empty() && self.services.len() == 1 {
-                arrivals.task = None;
-                drop(arrivals);
-                self.is_over = true;
-                return Poll::Ready(());
-            }
-            match &mut arrivals.task {
-                Some(task) => task.clone_from(cx.waker()),
-                task => *task = Some(cx.waker().clone()),
-            }
+    fn is_empty(&self) -> bool {
+        self.services.iter().all(Option::is_none)
+    }
+
+    /// Ready when there is nobody, and nobody has come.
+    fn seat_arrivals(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let mut arrivals = lock(&self.arrivals);
+        let arrived = std::mem::take(&mut arrivals.services);
+        if arrived.is_empty() && self.is_empty() {
+            arrivals.task = None;
             drop(arrivals);
-            for service in arrived {
-                // A panic, of an observer for one, ends one service and not its neighbours.
-                self.services.push(AssertUnwindSafe(service).catch_unwind().map(drop).boxed());
+            self.is_over = true;
+            return Poll::Ready(());
+        }
+        match &mut arrivals.task {
+            Some(task) => task.clone_from(cx.waker()),
+            task => *task = Some(cx.waker().clone()),
+        }
+        drop(arrivals);
+        for service in arrived {
+            let free = self.services.iter().position(Option::is_none);
+            let seat = free.unwrap_or(self.services.len());
+            // One for each node at most; more would share theirs, and be polled more often than they need.
+            let bell = Bell { ready: Arc::clone(&self.ready), seat: seat % MAX_NODES };
+            let waker = Waker::from(Arc::new(bell));
+            waker.wake_by_ref();
+            // A panic, of an observer for one, ends one service and not its neighbours.
+            let service = AssertUnwindSafe(service).catch_unwind().map(drop).boxed();
+            let taken = Some(Seat { service, waker });
+            match self.services.get_mut(seat) {
+                Some(free) => *free = taken,
+                None => self.services.push(taken),
             }
-            if self.services.poll_next_unpin(cx).is_pending() {
-                return Poll::Pending;
+        }
+        Poll::Pending
+    }
+
+    /// Polls each that was woken, once.
+    fn poll_services(&mut self) {
+        let ready = self.ready.seats.swap(0, Ordering::SeqCst);
+        for (seat, service) in self.services.iter_mut().enumerate() {
+            if ready & 1 << (seat % MAX_NODES) != 0
+                && let Some(Seat { service: future, waker }) = service
+                && future.poll_unpin(&mut Context::from_waker(waker)).is_ready()
+            {
+                *service = None;
             }
         }
     }
