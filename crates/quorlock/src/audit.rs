@@ -4,6 +4,9 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
+use crate::node::USUAL_NODES;
 use crate::sync::lock;
 
 /// What is lost where a node cuts an expiry, and later the time until then, to whole milliseconds.
@@ -24,7 +27,10 @@ pub(crate) fn missing(backed: Instant, found: Duration, read: Instant) -> Option
 /// Until when each node backs a lease, by the last set that it acknowledged: the deadline that would follow from that node
 /// alone. Nothing where that is not known.
 #[derive(Debug)]
-pub(crate) struct Baselines(Mutex<Box<[Option<Instant>]>>);
+pub(crate) struct Baselines(Mutex<Each>);
+
+/// Of each node.
+pub(crate) type Each = SmallVec<[Option<Instant>; USUAL_NODES]>;
 
 impl Baselines {
     pub(crate) fn new(each: impl Iterator<Item = Option<Instant>>) -> Self {
@@ -38,7 +44,7 @@ impl Baselines {
     }
 
     /// As they are now.
-    pub(crate) fn copy(&self) -> Box<[Option<Instant>]> {
+    pub(crate) fn copy(&self) -> Each {
         lock(&self.0).clone()
     }
 }

@@ -135,17 +135,19 @@ impl TokioSpawner {
     /// The current runtime, which is kept in mind, or the one that is.
     fn with<T>(&self, use_it: impl FnOnce(&Handle) -> T) -> Option<T> {
         let mut seen = lock(&self.seen);
-        let before = match Handle::try_current() {
-            Ok(current) if seen.as_ref().is_none_or(|seen| seen.id() != current.id()) => {
-                seen.replace(current)
-            }
-            _ => None,
+        let Ok(current) = Handle::try_current() else {
+            let runtime = seen.clone();
+            drop(seen);
+            return runtime.as_ref().map(use_it);
         };
-        let runtime = seen.clone();
+        let before = match &*seen {
+            Some(seen) if seen.id() == current.id() => None,
+            _ => seen.replace(current.clone()),
+        };
         drop(seen);
         // Without the lock: it may be the last of that runtime.
         drop(before);
-        runtime.as_ref().map(use_it)
+        Some(use_it(&current))
     }
 }
 

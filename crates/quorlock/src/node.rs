@@ -17,6 +17,8 @@ use crate::token::Token;
 
 /// As many as a [`NodeSet`] can name.
 pub(crate) const MAX_NODES: usize = 64;
+/// What there is one of for each node has room for so many in its place, and for more elsewhere.
+pub(crate) const USUAL_NODES: usize = 5;
 
 /// What a node is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! Where the replies to one question come together, and when whoever waits for them is woken: not before they may decide.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::{Question, Reply};
+use smallvec::SmallVec;
+
+use super::{Question, Reply, USUAL_NODES};
 use crate::error::NodeErrorKind;
 use crate::quorum::{Tally, Verdict, Vote};
 use crate::sync::lock;
@@ -38,7 +39,7 @@ enum Replies {
 
 #[derive(Debug)]
 struct State {
-    came: VecDeque<(usize, Reply)>,
+    came: SmallVec<[(usize, Reply); USUAL_NODES]>,
     /// How many nodes have not replied.
     out: usize,
     /// The votes so far; `None` where every reply wakes.
@@ -54,8 +55,8 @@ impl Inbox {
             Wake::Each => None,
             Wake::Decided { needed } => Some(Tally::new(needed.min(asked), asked)),
         };
-        let came = VecDeque::with_capacity(asked);
-        let state = State { came, out: asked, tally, waiter: None, is_closed: false };
+        let state =
+            State { came: SmallVec::new(), out: asked, tally, waiter: None, is_closed: false };
         Self { question, replies: Replies::Here(Mutex::new(state)) }
     }
 
@@ -88,8 +89,8 @@ impl Inbox {
     /// The next reply in the order of arrival, also one that nobody was woken for; `None` when all have been taken.
     pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<(usize, Reply)>> {
         let mut state = self.state();
-        if let Some(first) = state.came.pop_front() {
-            return Poll::Ready(Some(first));
+        if !state.came.is_empty() {
+            return Poll::Ready(Some(state.came.remove(0)));
         }
         if state.out == 0 {
             return Poll::Ready(None);
@@ -120,7 +121,7 @@ impl Inbox {
         if let Some(tally) = &mut state.tally {
             tally.record(if reply.goes_along() { Vote::Granted } else { Vote::Failed });
         }
-        state.came.push_back((index, reply));
+        state.came.push((index, reply));
         let waiter = if state.is_worth_a_look() { state.waiter.take() } else { None };
         drop(state);
         waiter.into_iter().for_each(Waker::wake);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::audit::{self, Baselines};
+use crate::audit::{self, Baselines, Each};
 use crate::error::{Failure, NodeErrorKind};
 use crate::event::Event;
 use crate::fan_out::Nodes;
@@ -17,7 +17,7 @@ pub(super) struct Audit {
     sent: Instant,
     baselines: Arc<Baselines>,
     /// As they were when it was sent. What was acknowledged later may have been set later, too.
-    before: Box<[Option<Instant>]>,
+    before: Each,
 }
 
 impl Audit {
