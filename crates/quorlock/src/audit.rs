@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use crate::node::USUAL_NODES;
+use crate::quorum::USUAL_NODES;
 use crate::sync::lock;
 
 /// What is lost where a node cuts an expiry, and later the time until then, to whole milliseconds.

@@ -12,7 +12,7 @@ pub enum InvalidInput {
     #[error("no nodes: give at least one URL")]
     NoNodes,
     /// The builder got more URLs than a round can ask.
-    #[error("{count} nodes: at most {max} are supported", max = crate::node::MAX_NODES)]
+    #[error("{count} nodes: at most {max} are supported", max = crate::quorum::MAX_NODES)]
     TooManyNodes {
         /// How many were given.
         count: usize,

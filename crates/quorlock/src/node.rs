@@ -15,11 +15,6 @@ use crate::resources::Keys;
 use crate::standing::Standing;
 use crate::token::Token;
 
-/// As many as a [`NodeSet`] can name.
-pub(crate) const MAX_NODES: usize = 64;
-/// What there is one of for each node has room for so many in its place, and for more elsewhere.
-pub(crate) const USUAL_NODES: usize = 5;
-
 /// What a node is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -284,6 +279,7 @@ impl NodeSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quorum::MAX_NODES;
 
     #[test]
     fn a_set_of_all_nodes_holds_each_of_them() {

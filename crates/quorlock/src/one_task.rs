@@ -14,7 +14,7 @@ use futures::task::AtomicWaker;
 
 use crate::clock::Spawner;
 use crate::crowd::Crowd;
-use crate::node::MAX_NODES;
+use crate::quorum::MAX_NODES;
 use crate::sync::lock;
 
 type Service = BoxFuture<'static, ()>;

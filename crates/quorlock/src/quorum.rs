@@ -1,5 +1,10 @@
 //! Counting votes: a majority decision has three outcomes, and "not yet" is one. No futures, no commands.
 
+/// As many as the bits of a word can name.
+pub(crate) const MAX_NODES: usize = 64;
+/// What there is one of for each node has room for so many in its place, and for more elsewhere.
+pub(crate) const USUAL_NODES: usize = 5;
+
 /// One node's answer in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Vote {

@@ -5,9 +5,9 @@ use std::task::{Context, Poll, Waker};
 
 use smallvec::SmallVec;
 
-use super::{Question, Reply, USUAL_NODES};
+use super::{Question, Reply};
 use crate::error::NodeErrorKind;
-use crate::quorum::{Tally, Verdict, Vote};
+use crate::quorum::{Tally, USUAL_NODES, Verdict, Vote};
 use crate::sync::lock;
 
 /// When whoever waits is woken.
@@ -31,6 +31,7 @@ pub(crate) struct Inbox {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the small one is rare")]
 enum Replies {
     Here(Mutex<State>),
     /// They come among those to an earlier question.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
 
 use crate::invalid::InvalidInput;
-use crate::node::MAX_NODES;
+use crate::quorum::MAX_NODES;
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
