@@ -246,6 +246,11 @@ fn read(ask: &Ask<'_>, reply: &Reply) -> seam::Reply {
         other => panic!("{verb:?} answered {other:?}"),
     };
     match (verb, said.as_slice()) {
+        // Counted as was proposed.
+        (Verb::Acquire, [1]) if ask.fence.is_some() => match ask.fence {
+            Some(Fence::Count(proposal)) => seam::Reply::Counted(proposal),
+            other => panic!("an acquire with {other:?}"),
+        },
         (Verb::Acquire, [1, counter]) => seam::Reply::Counted(counter.unsigned_abs()),
         (Verb::Acquire, [0, 0]) => seam::Reply::Denied,
         (Verb::Acquire | Verb::Certify | Verb::Repair, [1]) => seam::Reply::Granted,

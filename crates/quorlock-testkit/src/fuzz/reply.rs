@@ -77,9 +77,11 @@ fn expected(verb: Verb, bytes: &[u8]) -> Meaning {
     }
 }
 
-/// The same for an acquire with fencing: a counter begins at 1.
+/// The same for an acquire with fencing: a counter begins at 1, and a number tells whether the holder was counted as proposed.
 fn expected_counted(bytes: &[u8]) -> Meaning {
     match first_line(bytes) {
+        Some((b':', line, _)) if number(line) == Some(1) => Meaning::Counted,
+        Some((b':', line, _)) if number(line) == Some(0) => Meaning::Denied,
         Some((b'*', line, rest)) if number(line) == Some(2) => match numbers::<2>(rest) {
             Some([1, counter]) if counter > 0 => Meaning::Counted,
             Some([0, _]) => Meaning::Denied,

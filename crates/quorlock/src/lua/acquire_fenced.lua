@@ -7,7 +7,8 @@
 -- ARGV[4]  how many milliseconds the counters are kept
 -- ARGV[5]  where it is to be compared: the marker as it was when the node was joined
 --
--- Replies { 1, counter } (granted: every key holds the token, every counter stands at this number, which is above what
+-- Replies what `acquire_fenced_one.lua` replies where it could tell, or
+--         { 1, counter } (granted: every key holds the token, every counter stands at this number, which is above what
 --                         each stood at before)
 --      or { 0, 0 } (denied: at least one key is there; nothing was changed),
 --      or { -2, 0 } (the marker is another: nothing was changed),

@@ -6,7 +6,7 @@ use redis::{RedisError, RedisResult, Value};
 
 use super::refusal::refusal;
 use crate::error::{Failure, NodeErrorKind};
-use crate::node::{Question, Reply, Verb};
+use crate::node::{Fence, Question, Reply, Verb};
 use crate::script::{self, Compared, Form};
 
 /// What to make of an answer.
@@ -45,13 +45,12 @@ pub(super) fn read(
     let reply = match (question.verb, &value) {
         (Verb::Acquire, Value::Okay) if !by_script => Reply::Granted,
         (Verb::Acquire, Value::Nil) if !by_script => Reply::Denied,
-        (Verb::Acquire, Value::Array(parts)) if question.fence.is_some() => {
-            counted(parts).unwrap_or_else(|| failed(&value))
+        (Verb::Acquire, _) if question.fence.is_some() => {
+            counted(question.fence, &value).unwrap_or_else(|| failed(&value))
         }
-        (Verb::Acquire, Value::Int(-2)) if compared.is_some() && question.fence.is_none() => {
+        (Verb::Acquire, Value::Int(-2)) if compared.is_some() => {
             Reply::Failed(NodeErrorKind::Forgot.into())
         }
-        (Verb::Acquire, Value::Int(_)) if question.fence.is_some() => failed(&value),
         (Verb::Acquire | Verb::Certify | Verb::Repair, Value::Int(1)) if by_script => {
             Reply::Granted
         }
@@ -89,8 +88,17 @@ fn is_about_the_key(error: &RedisError) -> bool {
     matches!(error.code(), Some("ERR" | "WRONGTYPE"))
 }
 
-fn counted(parts: &[Value]) -> Option<Reply> {
-    match parts {
+/// The answer to an acquire with fencing. Where it is a number, the holder was counted as was proposed, or not at all.
+fn counted(fence: Option<Fence>, value: &Value) -> Option<Reply> {
+    let parts = match (fence, value) {
+        (Some(Fence::Count(proposal @ 1..)), Value::Int(1)) => {
+            return Some(Reply::Counted(proposal));
+        }
+        (_, Value::Int(0)) => return Some(Reply::Denied),
+        (_, Value::Array(parts)) => parts,
+        _ => return None,
+    };
+    match parts.as_slice() {
         [Value::Int(1), Value::Int(counter @ 1..)] => Some(Reply::Counted(counter.unsigned_abs())),
         [Value::Int(0), Value::Int(_)] => Some(Reply::Denied),
         [Value::Int(-2), Value::Int(_)] => Some(Reply::Failed(NodeErrorKind::Forgot.into())),
@@ -134,6 +142,26 @@ mod tests {
     use crate::resources::Keys;
     use crate::script::Delete;
     use crate::scripted::question;
+
+    #[test]
+    fn a_holder_is_counted_as_was_proposed_or_as_the_node_says() {
+        let fence = Some(Fence::Count(1_764_000_000_000_000));
+        let asked = Question { fence, ..question(Verb::Acquire) };
+        let said = |value| match read(&asked, Form::Hash, None, Ok(value)) {
+            Answer::Reply(reply) => reply,
+            Answer::OtherForm | Answer::NotNative => panic!("it is known"),
+        };
+        let pair = |first, second| said(Value::Array(vec![Value::Int(first), Value::Int(second)]));
+        assert!(matches!(said(Value::Int(1)), Reply::Counted(1_764_000_000_000_000)));
+        assert!(matches!(pair(1, 7), Reply::Counted(7)));
+        assert!(matches!(said(Value::Int(0)), Reply::Denied));
+        assert!(matches!(pair(0, 0), Reply::Denied));
+        for value in [Value::Int(2), Value::Int(-2), Value::Okay, Value::Nil] {
+            assert!(matches!(said(value.clone()), Reply::Failed(_)), "{value:?}");
+        }
+        assert!(matches!(pair(1, 0), Reply::Failed(_)), "no counter stands at that");
+        assert!(matches!(pair(2, 7), Reply::Failed(_)));
+    }
 
     const VERBS: [Verb; 5] = [Verb::Acquire, Verb::Extend, Verb::Repair, Verb::Release, Verb::Undo];
 
