@@ -18,11 +18,14 @@ pub(crate) struct Backing {
     nodes: usize,
     /// What each node held when it crashed or was flushed, with the time of that.
     forgotten: Mutex<BTreeMap<usize, Vec<(Instant, Key)>>>,
+    /// Which token each node holds of a key since it was repaired, as far as clients have heard of that.
+    repaired: Mutex<BTreeSet<(usize, String, Arc<str>)>>,
 }
 
 impl Backing {
     pub(crate) fn new(field: &Arc<dyn Field>, nodes: usize) -> Self {
-        Self { field: Arc::clone(field), nodes, forgotten: Mutex::default() }
+        let (forgotten, repaired) = Default::default();
+        Self { field: Arc::clone(field), nodes, forgotten, repaired }
     }
 
     pub(crate) fn forgot(&self, node: usize, kept: Vec<Key>) {
@@ -30,6 +33,16 @@ impl Backing {
         let known = forgotten.entry(node).or_default();
         known.retain(|(at, key)| at.elapsed() < key.left);
         known.extend(kept.into_iter().map(|key| (Instant::now(), key)));
+    }
+
+    /// A client has heard that this node holds these resources again.
+    pub(crate) fn repaired<'a>(&self, node: usize, resources: impl Iterator<Item = &'a str>) {
+        let keys = self.field.keys(node);
+        let repaired = &mut *lock(&self.repaired);
+        for resource in resources {
+            let held = keys.iter().filter(|key| key.key == resource);
+            repaired.extend(held.map(|key| (node, key.key.clone(), Arc::clone(&key.token))));
+        }
     }
 
     /// Whether a crash ever gave one of these keys on this node back as it was before.
@@ -67,9 +80,11 @@ impl Backing {
     }
 
     /// Whether a quorum holds `resource` for one token of `owner`, and has all the time: what a crash brought back does not
-    /// count, nor what was repaired, since its client may not have heard of that yet.
+    /// count, nor what was repaired: its client may not have heard of that yet, or have asked before.
     pub(crate) fn is_held(&self, resource: &str, owner: &str) -> bool {
-        let forgotten = lock(&self.forgotten);
+        let (forgotten, repaired) = (lock(&self.forgotten), lock(&self.repaired));
+        let is_repaired =
+            |node, key: &Key| repaired.contains(&(node, key.key.clone(), Arc::clone(&key.token)));
         let forgot = |node, key: &Key| {
             let mut known = forgotten.get(&node).into_iter().flatten();
             known.any(|(_, known)| known.key == key.key && known.token == key.token)
@@ -78,7 +93,8 @@ impl Backing {
             // One that does not vote has forgotten what it knew: what it holds was repaired, whether or not it had come before.
             let votes = self.field.abstains_for(node).is_zero();
             let keys = self.field.keys(node).into_iter().filter(|_| votes);
-            keys.filter(|key| !self.field.is_excused(node, key) && !forgot(node, key)).collect()
+            let held = keys.filter(|key| !self.field.is_excused(node, key));
+            held.filter(|key| !forgot(node, key) && !is_repaired(node, key)).collect()
         };
         self.most(resource, owner, held).is_some_and(|(_, nodes)| self.is_quorum(nodes))
     }

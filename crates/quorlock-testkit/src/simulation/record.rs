@@ -134,12 +134,18 @@ impl Record {
     /// before has keys that end as early. Says whether clocks do what they like.
     fn accused(&self, client: usize, node: &str, resources: &Resources, missing: Duration) -> bool {
         let Some(backing) = self.backing.get() else { return true };
-        let number = node.trim_start_matches('n').split(':').next().unwrap_or_default();
-        let node = number.parse().unwrap_or(usize::MAX);
+        let node = number_of(node).unwrap_or(usize::MAX);
         if self.healed.get().is_none() && !backing.is_rolled_back(node, resources.names()) {
             self.found(Finding::FalseAlarm { client, node, at: self.now(), missing });
         }
         false
+    }
+
+    /// A node holds these again, and its client knows.
+    fn repaired(&self, node: &str, resources: &Resources) {
+        if let (Some(backing), Some(node)) = (self.backing.get(), number_of(node)) {
+            backing.repaired(node, resources.names());
+        }
     }
 
     /// A write arrives at the store of this resource.
@@ -305,7 +311,10 @@ impl Observer for Hears {
                     self.counting.ended("clock anomaly");
                 }
             }
-            Event::Repaired { node, .. } => self.record.note(format!("c{client} repaired {node}")),
+            Event::Repaired { resources, node, .. } => {
+                self.record.note(format!("c{client} repaired {node}"));
+                self.record.repaired(node, resources);
+            }
             Event::NodeQuarantined { node, ends_in, .. } => {
                 self.record.note(format!("c{client} joins {node}: no vote for {ends_in:.1?}"));
             }
@@ -316,4 +325,9 @@ impl Observer for Hears {
             _ => {}
         }
     }
+}
+
+/// Of a node, by its name.
+fn number_of(node: &str) -> Option<usize> {
+    node.trim_start_matches('n').split(':').next()?.parse().ok()
 }
