@@ -57,6 +57,8 @@ impl Core {
     pub(crate) async fn lock(&self, wish: &Wish) -> Result<Guard, Error> {
         let begun = self.nodes.clock.now();
         self.check_open()?;
+        // Before the first round: on a handle that has asked nothing yet, that alone would set the pace of the whole wait.
+        let pace = self.pace.measured();
         let first = if self.nodes.are_settled() {
             self.attempt(wish, &wish.terms, begun).await
         } else {
@@ -65,7 +67,7 @@ impl Core {
         match first {
             Ok(guard) => Ok(guard),
             // Boxed, as the above: few locks come to it, and the future of all others is small.
-            Err(missed) => Box::pin(self.attempt_again(wish, begun, missed)).await,
+            Err(missed) => Box::pin(self.attempt_again(wish, begun, pace, missed)).await,
         }
     }
 
@@ -88,11 +90,12 @@ impl Core {
         &self,
         wish: &Wish,
         begun: Instant,
+        pace: Duration,
         mut missed: Missed,
     ) -> Result<Guard, Error> {
         let clock = &self.nodes.clock;
         let mut wait = Wait::new(begun, wish.wait_for);
-        let mut delays = self.settings.retry.delays(self.pace.measured(), &self.entropy);
+        let mut delays = self.settings.retry.delays(pace, &self.entropy);
         loop {
             let (delay, reserve) = (delays.next().unwrap_or_default(), delays.shortest());
             let now = clock.now();

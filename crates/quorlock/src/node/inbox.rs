@@ -178,7 +178,9 @@ impl ReplyTo {
 
 impl Drop for ReplyTo {
     fn drop(&mut self) {
-        self.put(Reply::Failed(NodeErrorKind::Disconnected.into()));
+        if self.is_awaited {
+            self.put(Reply::Failed(NodeErrorKind::Disconnected.into()));
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A question that waits for its answer, and what a grant is worth when it comes. Sends and reads nothing.
+//! A question that waits for its answer, and what a grant is worth when it comes. Sends nothing.
 
 use std::sync::Arc;
 
