@@ -48,7 +48,7 @@ pub(super) const FLOORS: Table = Table {
         &["builder"],
     ],
     exceptions: &[
-        ("invalid", "node", "the message names the most nodes that a set of them can hold"),
+        ("invalid", "quorum", "the message names how many nodes there may be"),
         ("invalid", "resources", "the messages name the bounds, which stand beside their checks"),
         ("invalid", "membership", "the message names the longest name of a node"),
         ("redlock", "builder", "`Redlock::builder` is where a builder comes from"),
