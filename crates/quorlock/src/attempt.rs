@@ -55,45 +55,21 @@ enum Connected {
 impl Core {
     /// Rounds until one is won or the wait is over.
     pub(crate) async fn lock(&self, wish: &Wish) -> Result<Guard, Error> {
-        let begun = self.nodes.clock.now();
+        let clock = &self.nodes.clock;
+        let begun = clock.now();
         self.check_open()?;
         // Before the first round: on a handle that has asked nothing yet, that alone would set the pace of the whole wait.
         let pace = self.pace.measured();
         let first = if self.nodes.are_settled() {
-            self.attempt(wish, &wish.terms, begun).await
+            self.attempt(wish, wish.terms.time_limit, begun).await
         } else {
+            // Boxed: only the first few locks of a handle come to it, and the future of all others is small.
             Box::pin(self.connect_and_attempt(wish, begun)).await
         };
-        match first {
-            Ok(guard) => Ok(guard),
-            // Boxed, as the above: few locks come to it, and the future of all others is small.
-            Err(missed) => Box::pin(self.attempt_again(wish, begun, pace, missed)).await,
-        }
-    }
-
-    /// The first round, on a handle that may have to connect first.
-    async fn connect_and_attempt(&self, wish: &Wish, begun: Instant) -> Result<Guard, Missed> {
-        // To wait for no time is to ask once, also on such a handle.
-        let once = later(begun, wish.terms.time_limit);
-        let end = Wait::new(begun, wish.wait_for).end().map(|end| end.max(once));
-        let time_limit = match self.connect(self.needed(wish), end).await {
-            Connected::InTime => wish.terms.time_limit,
-            // Where the nodes were not even connected in time, their answers are not waited for.
-            Connected::TooLate => Duration::ZERO,
+        let mut missed = match first {
+            Ok(guard) => return Ok(guard),
+            Err(missed) => missed,
         };
-        let terms = Terms { time_limit, ..wish.terms.clone() };
-        self.attempt(wish, &terms, self.nodes.clock.now()).await
-    }
-
-    /// The rounds after one that was missed.
-    async fn attempt_again(
-        &self,
-        wish: &Wish,
-        begun: Instant,
-        pace: Duration,
-        mut missed: Missed,
-    ) -> Result<Guard, Error> {
-        let clock = &self.nodes.clock;
         let mut wait = Wait::new(begun, wish.wait_for);
         let mut delays = self.settings.retry.delays(pace, &self.entropy);
         loop {
@@ -126,8 +102,7 @@ impl Core {
             self.check_open()?;
             let start = clock.now();
             let time_limit = wait.cut(wish.terms.time_limit, start);
-            let terms = Terms { time_limit, ..wish.terms.clone() };
-            missed = match self.attempt(wish, &terms, start).await {
+            missed = match self.attempt(wish, time_limit, start).await {
                 Ok(guard) => return Ok(guard),
                 // A round that was cut tells less than the full one before it.
                 Err(Missed::NoQuorum(_)) if time_limit < wish.terms.time_limit => missed,
@@ -136,12 +111,25 @@ impl Core {
         }
     }
 
+    /// The first round, on a handle that may have to connect first.
+    async fn connect_and_attempt(&self, wish: &Wish, begun: Instant) -> Result<Guard, Missed> {
+        // To wait for no time is to ask once, also on such a handle.
+        let once = later(begun, wish.terms.time_limit);
+        let end = Wait::new(begun, wish.wait_for).end().map(|end| end.max(once));
+        let time_limit = match self.connect(self.needed(wish), end).await {
+            Connected::InTime => wish.terms.time_limit,
+            // Where the nodes were not even connected in time, their answers are not waited for.
+            Connected::TooLate => Duration::ZERO,
+        };
+        self.attempt(wish, time_limit, self.nodes.clock.now()).await
+    }
+
     /// One round; `None` where somebody else holds the lock or competes for it.
     pub(crate) async fn try_lock(&self, wish: &Wish) -> Result<Option<Guard>, Error> {
         self.check_open()?;
         self.connect(self.needed(wish), None).await;
         let start = self.nodes.clock.now();
-        match self.attempt(wish, &wish.terms, start).await {
+        match self.attempt(wish, wish.terms.time_limit, start).await {
             Ok(guard) => Ok(Some(guard)),
             Err(mut missed @ Missed::Denied { .. }) => {
                 let end = later(self.nodes.clock.now(), wish.terms.time_limit);
@@ -261,15 +249,34 @@ impl Core {
         if self.closed.load(Ordering::SeqCst) { Err(Error::Closed) } else { Ok(()) }
     }
 
-    /// A fresh token for every attempt (safety.md H1).
-    async fn attempt(&self, wish: &Wish, terms: &Terms, start: Instant) -> Result<Guard, Missed> {
+    /// One round of no more than `time_limit`, with a fresh token (safety.md H1).
+    // Not an `async fn`, which would have room for what it is given twice.
+    fn attempt(
+        &self,
+        wish: &Wish,
+        time_limit: Duration,
+        start: Instant,
+    ) -> impl Future<Output = Result<Guard, Missed>> + Send {
         let token = Arc::new(Token::new(self.client, self.entropy.bytes()));
-        let round = round::acquire(&self.nodes, terms, token, start).await;
+        async move {
+            let (nodes, terms) = (&self.nodes, &wish.terms);
+            let round = round::acquire(nodes, terms, time_limit, token, start).await;
+            self.end_of_attempt(wish, time_limit, round)
+        }
+    }
+
+    /// What comes of it.
+    fn end_of_attempt(
+        &self,
+        wish: &Wish,
+        time_limit: Duration,
+        round: Result<Won, Missed>,
+    ) -> Result<Guard, Missed> {
         let resources = wish.terms.keys.resources();
         let audience = &self.nodes.audience;
         match round {
             Ok(won) => {
-                self.pace.note(won.took, terms.time_limit);
+                self.pace.note(won.took, time_limit);
                 let (at, took) = (won.at, won.took);
                 let (votes, margin, rounds) = (won.votes, won.margin, won.rounds);
                 let held =
@@ -287,7 +294,7 @@ impl Core {
             Err(missed) => {
                 match &missed {
                     Missed::Denied { took, .. } => {
-                        took.iter().for_each(|took| self.pace.note(*took, terms.time_limit));
+                        took.iter().for_each(|took| self.pace.note(*took, time_limit));
                         audience.tell(|| Event::Denied { resources: resources.clone() });
                     }
                     Missed::NoQuorum(failures) => audience.tell(|| Event::AcquireFailed {

@@ -66,50 +66,59 @@ pub(crate) enum Missed {
 ///
 /// `start`: read before this is called, with nothing to wait for in between. Whatever was taken is given back, in the
 /// background, unless the round is won: also when this future is dropped.
-pub(crate) async fn acquire(
+// Not an `async fn`, which would have room for what it is given twice.
+pub(crate) fn acquire(
     nodes: &Arc<Nodes>,
     terms: &Terms,
+    time_limit: Duration,
     token: Arc<Token>,
     start: Instant,
-) -> Result<Won, Missed> {
+) -> impl Future<Output = Result<Won, Missed>> + Send {
     let deadline = terms.validity.deadline(start);
-    let mut undo = Undo::arm(nodes, terms, &token);
-    let fence = fence_of_acquire(nodes, terms);
-    let asking = Question { fence, ..question(Verb::Acquire, terms, &token, start) };
-    let needed = terms.fencing.needed(nodes.quorum());
-    let mut asked = nodes.ask(nodes.all(), asking, Wake::Decided { needed });
-    let mut ballot = Ballot::needing(needed, nodes);
-    let mut counters = Counters::default();
-    let end = later(start, terms.time_limit).min(deadline);
-    asked
-        .until(end, |index, reply| {
-            let failure = objection(index, reply, fence, &mut counters);
-            if failure.as_ref().is_some_and(Failure::is_not_applied) {
-                undo.spare(index);
+    async move {
+        let mut undo = Undo::arm(nodes, terms, &token);
+        let fence = fence_of_acquire(nodes, terms);
+        let asking = question(Verb::Acquire, terms, &token, start);
+        let asking = Question { fence, time_limit, ..asking };
+        let needed = terms.fencing.needed(nodes.quorum());
+        let mut asked = nodes.ask(nodes.all(), asking, Wake::Decided { needed });
+        let mut ballot = Ballot::needing(needed, nodes);
+        let mut counters = Counters::default();
+        let end = later(start, time_limit).min(deadline);
+        asked
+            .until(end, |index, reply| {
+                let failure = objection(index, reply, fence, &mut counters);
+                if failure.as_ref().is_some_and(Failure::is_not_applied) {
+                    undo.spare(index);
+                }
+                ballot.record(index, failure)
+            })
+            .await;
+        let raising = Raising { terms, time_limit, token: &token, counters: &counters };
+        let rounds = match raising.is_needed(&ballot) {
+            // Boxed, since it is rare.
+            true => Box::pin(raising.certify(&mut asked, &mut ballot, deadline)).await,
+            false => 1,
+        };
+        let is_decided = ballot.tally.verdict() != Verdict::Pending;
+        let verdict = ballot.close();
+        // Step 3: the clock is read again after the majority, so that a stall in between cannot make a dead lease.
+        let now = nodes.clock.now();
+        let took = now.saturating_duration_since(start);
+        match verdict {
+            Verdict::Won if now < deadline => {
+                let (touched, granted) = (undo.disarm(), ballot.granted());
+                let (votes, margin) = (ballot.tally.granted(), ballot.margin(nodes));
+                let (at, until, fencing) = (now, deadline, counters.highest());
+                Ok(Won { token, at, until, touched, granted, took, votes, margin, fencing, rounds })
             }
-            ballot.record(index, failure)
-        })
-        .await;
-    let raising = Raising { terms, token: &token, counters: &counters };
-    let rounds = raising.certify(&mut asked, &mut ballot, deadline).await;
-    let is_decided = ballot.tally.verdict() != Verdict::Pending;
-    let verdict = ballot.close();
-    // Step 3: the clock is read again after the majority, so that a stall in between cannot make a dead lease.
-    let now = nodes.clock.now();
-    let took = now.saturating_duration_since(start);
-    match verdict {
-        Verdict::Won if now < deadline => {
-            let (touched, granted) = (undo.disarm(), ballot.granted());
-            let (votes, margin) = (ballot.tally.granted(), ballot.margin(nodes));
-            let (at, until, fencing) = (now, deadline, counters.highest());
-            Ok(Won { token, at, until, touched, granted, took, votes, margin, fencing, rounds })
+            Verdict::Won => Err(Missed::TooLate { took }),
+            Verdict::Denied => {
+                let took = is_decided.then_some(took);
+                Err(Missed::Denied { took, undone: Some(undo.give_back()) })
+            }
+            Verdict::NoQuorum | Verdict::Pending => Err(Missed::NoQuorum(ballot.errors(nodes))),
         }
-        Verdict::Won => Err(Missed::TooLate { took }),
-        Verdict::Denied => {
-            let took = is_decided.then_some(took);
-            Err(Missed::Denied { took, undone: Some(undo.give_back()) })
-        }
-        Verdict::NoQuorum | Verdict::Pending => Err(Missed::NoQuorum(ballot.errors(nodes))),
     }
 }
 

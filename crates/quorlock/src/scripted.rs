@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
@@ -14,6 +14,7 @@ use crate::fencing::Fencing;
 use crate::lease::Terms;
 use crate::node::{Node, Packed, Question, Reply, ReplyTo, Verb};
 use crate::resources::Keys;
+use crate::round::{self, Missed, Won};
 use crate::sync::lock;
 use crate::token::Token;
 use crate::validity::Validity;
@@ -132,6 +133,16 @@ pub(crate) fn terms() -> Terms {
     let keys = Keys::parse("a".into(), "").unwrap();
     let time_limit = validity.default_time_limit();
     Terms { keys, validity, fencing: Fencing::Off, time_limit }
+}
+
+/// A round of the time limit of its terms.
+pub(crate) async fn acquire(
+    nodes: &Arc<Nodes>,
+    terms: &Terms,
+    token: Arc<Token>,
+    start: Instant,
+) -> Result<Won, Missed> {
+    round::acquire(nodes, terms, terms.time_limit, token, start).await
 }
 
 pub(crate) fn token() -> Arc<Token> {

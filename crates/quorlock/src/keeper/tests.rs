@@ -11,8 +11,8 @@ use crate::error::{LostReason, NodeErrorKind};
 use crate::fan_out::Nodes;
 use crate::lease::Terms;
 use crate::node::{NodeSet, Reply, Verb};
-use crate::round::{Won, acquire};
-use crate::scripted::{KEPT, Scripted, after, nodes, terms, token};
+use crate::round::Won;
+use crate::scripted::{KEPT, Scripted, acquire, after, nodes, terms, token};
 use crate::validity::Validity;
 
 pub(super) const MS: Duration = Duration::from_millis(1);

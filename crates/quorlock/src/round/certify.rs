@@ -2,7 +2,7 @@
 //! counters to the highest, wherever nobody else has been counted since. Proof and model: safety.md, G2.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::ballot::Ballot;
 use super::question;
@@ -18,12 +18,20 @@ use crate::validity::later;
 /// What has to be raised, and for whom.
 pub(super) struct Raising<'a> {
     pub(super) terms: &'a Terms,
+    /// Of this round too.
+    pub(super) time_limit: Duration,
     pub(super) token: &'a Arc<Token>,
     pub(super) counters: &'a Counters,
 }
 
 impl Raising<'_> {
-    /// After a won round: asks those whose counters stand below the highest to raise them, until so many stand there as have
+    /// Whether a won round has counters of which one stands below the highest.
+    pub(super) fn is_needed(&self, ballot: &Ballot) -> bool {
+        let is_below = |highest| self.counters.below(highest).next().is_some();
+        ballot.tally.verdict() == Verdict::Won && self.counters.highest().is_some_and(is_below)
+    }
+
+    /// After such a round: asks those whose counters stand below the highest to raise them, until so many stand there as have
     /// to. Returns how many round trips it took in all: one, where all have counted alike.
     ///
     /// Grants of the first round that come late are counted, and raised where they have to be. A node whose counter stands
@@ -35,17 +43,13 @@ impl Raising<'_> {
         deadline: Instant,
     ) -> usize {
         let Some(highest) = self.counters.highest() else { return 1 };
-        let below: Vec<_> = self.counters.below(highest).collect();
-        if below.is_empty() || ballot.tally.verdict() != Verdict::Won {
-            return 1;
-        }
         let clock = asked.clock();
         let now = clock.now();
-        for (index, counter) in below {
+        for (index, counter) in self.counters.below(highest) {
             ballot.take_back_grant(index);
             asked.also(index, self.raise(counter, highest, now));
         }
-        let end = later(now, self.terms.time_limit).min(deadline);
+        let end = later(now, self.time_limit).min(deadline);
         let mut timer = clock.sleep_until(end);
         loop {
             let heard = tokio::select! {
@@ -72,7 +76,8 @@ impl Raising<'_> {
 
     fn raise(&self, granted: u64, to: FencingToken, now: Instant) -> Question {
         let fence = Some(Fence::Raise { granted, to: to.get() });
-        Question { fence, ..question(Verb::Certify, self.terms, self.token, now) }
+        let asking = question(Verb::Certify, self.terms, self.token, now);
+        Question { fence, time_limit: self.time_limit, ..asking }
     }
 }
 

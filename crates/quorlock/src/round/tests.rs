@@ -6,7 +6,7 @@ use futures::FutureExt;
 
 use super::*;
 use crate::clock::{Clock, SystemClock};
-use crate::scripted::{KEPT, Scripted, after, nodes, terms, token};
+use crate::scripted::{KEPT, Scripted, acquire, after, nodes, terms, token};
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -10,8 +10,8 @@ use crate::fan_out::Nodes;
 use crate::fencing::Fencing;
 use crate::lease::Terms;
 use crate::node::{Fence, Reply, Verb};
-use crate::round::{Missed, Won, acquire};
-use crate::scripted::{Plan, Scripted, after, nodes, terms, token};
+use crate::round::{Missed, Won};
+use crate::scripted::{Plan, Scripted, acquire, after, nodes, terms, token};
 
 const MS: Duration = Duration::from_millis(1);
 
