@@ -95,11 +95,12 @@ pub(crate) fn acquire(
             })
             .await;
         let raising = Raising { terms, time_limit, token: &token, counters: &counters };
-        let rounds = match raising.is_needed(&ballot) {
+        let mut rounds = 1;
+        if let Some(goal) = raising.goal(&ballot) {
             // Boxed, since it is rare.
-            true => Box::pin(raising.certify(&mut asked, &mut ballot, deadline)).await,
-            false => 1,
-        };
+            Box::pin(raising.certify(goal, &mut asked, &mut ballot, deadline)).await;
+            rounds += 1;
+        }
         let is_decided = ballot.tally.verdict() != Verdict::Pending;
         let verdict = ballot.close();
         // Step 3: the clock is read again after the majority, so that a stall in between cannot make a dead lease.

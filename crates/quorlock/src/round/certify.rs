@@ -25,24 +25,25 @@ pub(super) struct Raising<'a> {
 }
 
 impl Raising<'_> {
-    /// Whether a won round has counters of which one stands below the highest.
-    pub(super) fn is_needed(&self, ballot: &Ballot) -> bool {
-        let is_below = |highest| self.counters.below(highest).next().is_some();
-        ballot.tally.verdict() == Verdict::Won && self.counters.highest().is_some_and(is_below)
+    /// The highest counter of a won round, where another one stands below it.
+    pub(super) fn goal(&self, ballot: &Ballot) -> Option<FencingToken> {
+        let highest = self.counters.highest()?;
+        let is_below = self.counters.below(highest).next().is_some();
+        (is_below && ballot.tally.verdict() == Verdict::Won).then_some(highest)
     }
 
-    /// After such a round: asks those whose counters stand below the highest to raise them, until so many stand there as have
-    /// to. Returns how many round trips it took in all: one, where all have counted alike.
+    /// Asks those whose counters stand below the highest to raise them, until so many stand there as have to, or the time of
+    /// this round is over.
     ///
     /// Grants of the first round that come late are counted, and raised where they have to be. A node whose counter stands
     /// higher certifies nothing: it may have granted a later holder.
     pub(super) async fn certify(
         self,
+        highest: FencingToken,
         asked: &mut FanOut,
         ballot: &mut Ballot,
         deadline: Instant,
-    ) -> usize {
-        let Some(highest) = self.counters.highest() else { return 1 };
+    ) {
         let clock = asked.clock();
         let now = clock.now();
         for (index, counter) in self.counters.below(highest) {
@@ -57,7 +58,7 @@ impl Raising<'_> {
                 heard = asked.next() => heard,
                 () = &mut timer => None,
             };
-            let Some((index, reply)) = heard else { return 2 };
+            let Some((index, reply)) = heard else { return };
             let failure = match reply {
                 Reply::Counted(counter) if counter < highest.get() => {
                     asked.also(index, self.raise(counter, highest, clock.now()));
@@ -69,7 +70,7 @@ impl Raising<'_> {
                 other => Some(other.into_failure()),
             };
             if ballot.record(index, failure).is_break() {
-                return 2;
+                return;
             }
         }
     }
