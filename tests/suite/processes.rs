@@ -136,6 +136,8 @@ async fn g5_a_holder_whose_machine_was_stopped_loses_its_lock_when_it_goes_on() 
     let program = ["env", &variables[0], &variables[1]];
     let mut holder = OtherProcess::start_under(&program, "hold", &cluster.urls(), &options);
     holder.expect("acquired").await;
+    // A slow node gets it after the verdict: what is still on its way when the lease is over is taken back.
+    eventually("all hold it", async || holders(&cluster, RESOURCE).await == "11111").await;
     holder.tell("extend").await;
     holder.expect("extended").await;
 
