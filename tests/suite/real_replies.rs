@@ -4,7 +4,8 @@
 use std::net::TcpListener;
 
 use quorlock::NodeErrorKind::{self, Down, Misconfigured, Refused, Unclear};
-use quorlock::{Error, Redlock, Resources};
+use quorlock::seam::MARKERS;
+use quorlock::{Error, Redlock, Resources, Standing};
 use quorlock_testkit::{Backend, Cluster, Node};
 use redis::aio::MultiplexedConnection;
 
@@ -156,6 +157,26 @@ async fn what_real_servers_refuse_is_told_and_they_are_used_again() {
         };
         assert_told_and_used_again(&cluster, &redlock, row.expected, heal).await;
     }
+}
+
+/// The marker of both is another run's, as after a restart; of one it came with the data of its master.
+#[tokio::test]
+async fn g1_a_real_replica_that_was_promoted_does_not_vote_at_once_whatever_is_vouched_for() {
+    let Some(cluster) = real(crate::support::open_cluster(3).await).await else { return };
+    let promoted = ["REPLICAOF", "127.0.0.1", &closed_port()];
+    do_all(cluster.node(0), &[&promoted, &["REPLICAOF", "NO", "ONE"]]).await;
+    for node in &cluster.nodes()[..2] {
+        let marker = node.command(&["GET", MARKERS]).await.expect("it answers");
+        let marker: String = redis::from_redis_value(marker).expect("it is a text");
+        let mut words: Vec<_> = marker.split(' ').collect();
+        words[1] = "another-run:another-id";
+        do_all(node, &[&["SET", MARKERS, &words.join(" ")]]).await;
+    }
+    let redlock = patient(&cluster).durable_nodes().build().expect("the settings are good");
+    drop(redlock.lock("a").await.expect("two nodes vote"));
+    let standing = |index: usize| redlock.nodes()[index].1.clone();
+    eventually("it is seen", async || matches!(standing(0), Standing::Quarantined { .. })).await;
+    assert!(matches!(standing(1), Standing::Voting), "{:?}", standing(1));
 }
 
 #[tokio::test]

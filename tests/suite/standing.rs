@@ -93,6 +93,53 @@ async fn g1_a_node_that_was_a_replica_meanwhile_does_not_vote_at_once() {
     assert!(matches!(last(), Standing::Quarantined { .. }), "{:?}", last());
 }
 
+/// Its marker came with its master's data, and is of its master's run, as after a restart. Disks vouch for restarts only.
+#[tokio::test]
+async fn g1_a_replica_that_was_promoted_does_not_vote_at_once_whatever_is_vouched_for() {
+    let (nodes, _net, builder) = pipes(3);
+    let redlock = builder.durable_nodes().build().unwrap();
+    let last = || redlock.nodes().pop().expect("there are some").1;
+    let connected = async |node: &EmbeddedNode| {
+        node.crash_intact();
+        eventually("it is seen", async || matches!(last(), Standing::Down(_))).await;
+        node.restart().expect("a node without a port needs none");
+    };
+    drop(redlock.lock("a").await.unwrap());
+    eventually("it votes", async || matches!(last(), Standing::Voting)).await;
+    connected(&nodes[2]).await;
+    eventually("it is back", async || !matches!(last(), Standing::Down(_))).await;
+    assert!(matches!(last(), Standing::Voting), "{:?}", last());
+    connected(&nodes[2]).await;
+    nodes[2].set_role(Role::Replica);
+    nodes[2].set_role(Role::Master);
+    eventually("it is back", async || !matches!(last(), Standing::Down(_))).await;
+    assert!(matches!(last(), Standing::Quarantined { .. }), "{:?}", last());
+}
+
+/// Also where it was not when it was connected.
+#[tokio::test]
+async fn a_node_that_may_evict_locks_from_now_on_is_told_once_when_it_is_joined_anew() {
+    let (nodes, _net, builder) = pipes(3);
+    let events = Events::default();
+    let redlock = builder.observer(events.clone()).build().unwrap();
+    drop(redlock.lock("a").await.unwrap());
+    nodes[2].set_max_memory(1 << 20);
+    nodes[2].set_eviction_policy("volatile-lru");
+    let seen = |event: &Event| matches!(event, Event::NodeQuarantined { .. });
+    let told = |event: &Event| matches!(event, Event::NodeMayEvict { policy, .. } if policy == "volatile-lru");
+    for times in 1..=3 {
+        let before = nodes[2].run(&["GET", MARKERS]);
+        nodes[2].run(&["FLUSHALL"]);
+        eventually("it is joined anew", async || {
+            let marker = nodes[2].run(&["GET", MARKERS]);
+            marker.text().is_some() && marker.text() != before.text()
+        })
+        .await;
+        eventually("it is told", async || events.count(told) == 1).await;
+        assert!(events.count(seen) <= times);
+    }
+}
+
 #[tokio::test]
 async fn a_node_that_may_evict_locks_is_told_and_votes() {
     let cluster = cluster(3).await;

@@ -2,12 +2,14 @@
 
 use super::node::EmbeddedNode;
 
-/// A node's answers about itself. A restart renews the first three; the rest is its configuration.
+/// A node's answers about itself. A restart renews the first four; the rest is its configuration.
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) run_id: String,
     /// Other digits whenever its data may have come from another server.
     pub(crate) replication_id: String,
+    /// What that was before, in the life of this process.
+    pub(crate) second_replication_id: String,
     pub(crate) started_us: i64,
     pub(crate) port: u16,
     pub(crate) role: Role,
@@ -49,6 +51,7 @@ impl Facts {
         Self {
             run_id: String::new(),
             replication_id: String::new(),
+            second_replication_id: String::new(),
             started_us: 0,
             port: 6379,
             role: Role::Master,
@@ -66,7 +69,9 @@ impl EmbeddedNode {
     pub fn set_role(&self, role: Role) {
         self.with(|server| {
             server.facts.role = role;
+            let before = server.facts.replication_id.clone();
             server.draw_replication_id();
+            server.facts.second_replication_id = before;
         });
     }
 

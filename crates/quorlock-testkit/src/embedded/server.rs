@@ -115,6 +115,7 @@ impl Server {
         let seed = format!("{} boot {}", self.name, self.boots);
         self.facts.run_id = sha1_smol::Sha1::from(seed).digest().to_string();
         self.draw_replication_id();
+        self.facts.second_replication_id = "0".repeat(40);
         self.facts.started_us = self.clock.now_us();
         self.last_client = 0;
         self.state = State::Running;

@@ -89,6 +89,7 @@ fn sections(view: &View<'_>) -> [(&'static str, Vec<String>); 5] {
         role.to_owned(),
         "connected_slaves:0".to_owned(),
         format!("master_replid:{}", facts.replication_id),
+        format!("master_replid2:{}", facts.second_replication_id),
     ];
     let cluster = vec![format!("cluster_enabled:{}", u8::from(facts.mode == Mode::Cluster))];
     [
