@@ -195,6 +195,35 @@ fn order(log: &[String], commands: &[&'static str]) -> Vec<&'static str> {
     found.into_iter().map(|(_, command)| command).collect()
 }
 
+/// It answers, so that nothing of ours comes behind; and the keys are over.
+#[tokio::test(start_paused = true)]
+async fn g7_releases_that_a_node_refuses_are_owed_until_their_keys_are_over() {
+    let (nodes, _net, builder) = pipes(3);
+    let (redlock, events) = connected(builder.durable_nodes(), 3).await;
+    let mut guards = Vec::new();
+    for i in 0..10 {
+        guards.push(redlock.lock(format!("held {i}")).await.expect("all is well"));
+    }
+    eventually("all hold all", async || nodes.iter().all(|node| node.keys().len() == 10)).await;
+    nodes[0].fail_with(Some("BUSY Redis is busy running a script.".to_owned()));
+    drop(guards);
+    let owed = async || {
+        let back = events.count(|event| matches!(event, Event::NodeConnected { .. }));
+        nodes[0].crash_intact();
+        nodes[0].restart().expect("a node without a port needs none");
+        let connected = |event: &Event| matches!(event, Event::NodeConnected { .. });
+        eventually("it is back", async || events.count(connected) > back).await;
+        events.all().into_iter().rev().find_map(|event| match event {
+            Event::NodeConnected { owed, .. } => Some(owed),
+            _ => None,
+        })
+    };
+    eventually("it has refused", async || nodes[1].keys().is_empty()).await;
+    assert_eq!(owed().await, Some(10));
+    tokio::time::sleep(2 * TTL).await;
+    assert_eq!(owed().await, Some(0));
+}
+
 /// Guards go while two nodes are away; then these are back, and somebody else asks all the time. Returns the commands
 /// that the two got when they were back, up to the first new lock.
 async fn commands_after(away: fn(&EmbeddedNode, bool), owed: usize) -> [Vec<String>; 2] {

@@ -27,7 +27,7 @@ use crate::sync::lock;
 use crate::validity::later;
 
 /// For the stream, the login and the handshake together.
-const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// Between attempts to connect.
 const RECONNECT: Retry = Retry::between(Duration::from_millis(10), Duration::from_secs(1));
 /// A connection that lived for less is no reason to hurry with the next.
@@ -230,11 +230,12 @@ async fn join(node: &Shared) {
     let mut state = lock(&node.state);
     match &mut state.link {
         Link::Up(session) if session.number() == number => {
-            let was = session.fitness().clone();
+            let (was, evicted) = (session.fitness().clone(), session.evicts().cloned());
             session.is_joined(joined);
-            let is = session.fitness().clone();
+            let (is, evicts) = (session.fitness().clone(), session.evicts().cloned());
             drop(state);
             tell_fitness(node, Some(&was), &is);
+            tell_eviction(node, evicts.filter(|policy| Some(policy) != evicted.as_ref()));
         }
         _ => {}
     }
@@ -283,6 +284,13 @@ fn tell_fitness(node: &Shared, was: Option<&Fitness>, is: &Fitness) {
     }
 }
 
+fn tell_eviction(node: &Shared, policy: Option<String>) {
+    if let Some(policy) = policy {
+        let name = || Arc::clone(&node.name);
+        node.audience.tell(|| Event::NodeMayEvict { node: name(), policy: policy.clone() });
+    }
+}
+
 /// Publishes the connection, with every owed release in front of whatever is asked next (invariant 3).
 fn up(node: &Arc<Shared>, opened: Opened) -> (Origin, NodeDriver) {
     let now = node.clock.now();
@@ -309,10 +317,7 @@ fn up(node: &Arc<Shared>, opened: Opened) -> (Origin, NodeDriver) {
     node.settled.set();
     node.audience.tell(|| Event::NodeConnected { node: Arc::clone(&node.name), owed });
     tell_fitness(node, None, &fitness.unwrap_or(Fitness::Voting));
-    if let Some(policy) = evicts {
-        let node_name = || Arc::clone(&node.name);
-        node.audience.tell(|| Event::NodeMayEvict { node: node_name(), policy: policy.clone() });
-    }
+    tell_eviction(node, evicts);
     if old_left {
         node.audience.tell(|| Event::OldConnectionLeft { node: Arc::clone(&node.name) });
     }

@@ -38,6 +38,8 @@ pub(super) struct Session {
     /// How often the marker had changed when the node was joined.
     changes: u64,
     compared: Option<Arc<Compared>>,
+    /// The policy of its server, if that may cost locks.
+    evicts: Option<String>,
     sent: u64,
     heard: u64,
     /// The longest that it was asked under.
@@ -71,6 +73,7 @@ impl Session {
             fitness: Fitness::Voting,
             changes: 0,
             compared: None,
+            evicts: None,
             sent: 0,
             heard: 0,
             time_limit: Duration::ZERO,
@@ -82,7 +85,7 @@ impl Session {
     }
 
     pub(super) fn is_joined(&mut self, joined: Joined) {
-        let Joined { fitness, changes, compared, .. } = joined;
+        let Joined { fitness, changes, compared, evicts } = joined;
         // Two may join at once: the older look must not replace the newer one, which nothing would wake again.
         if changes < self.changes {
             return;
@@ -90,6 +93,7 @@ impl Session {
         self.fitness = fitness;
         self.changes = changes;
         self.compared = compared.map(Arc::new);
+        self.evicts = evicts;
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -98,6 +102,10 @@ impl Session {
 
     pub(super) fn fitness(&self) -> &Fitness {
         &self.fitness
+    }
+
+    pub(super) fn evicts(&self) -> Option<&String> {
+        self.evicts.as_ref()
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -134,7 +142,12 @@ impl Session {
 
     /// Whether a key may still be set by what the older connection holds.
     fn may_set_late(&self, release: &Question, clock: &dyn Clock) -> bool {
-        self.old_left && clock.now() < later(self.began, release.ttl)
+        clock.now() < self.last_of_old(release)
+    }
+
+    /// Until when that may be; the beginning of this connection, if it is over.
+    fn last_of_old(&self, release: &Question) -> Instant {
+        if self.old_left { later(self.began, release.ttl) } else { self.began }
     }
 }
 
@@ -295,17 +308,32 @@ impl Shared {
                     return;
                 }
             },
-            Reply::Failed(failure)
-                if failure.is_said() && ledger.is_live(owed, self.clock.now()) =>
-            {
-                jittered(INSIST[0], INSIST[1], &self.entropy)
+            Reply::Failed(failure) if failure.is_said() => {
+                let now = self.clock.now();
+                let last = match link {
+                    Link::Up(session) => session.last_of_old(release.question()).max(now),
+                    _ => now,
+                };
+                let is_live = ledger.refuse(owed, last, now);
+                let forgotten = ledger.trim(now);
+                drop(state);
+                self.tell_forgotten(forgotten);
+                if !is_live {
+                    return self.paid.notify_waiters();
+                }
+                return self.insist(release, owed, jittered(INSIST[0], INSIST[1], &self.entropy));
             }
             _ => return,
         };
         drop(state);
+        self.insist(release, owed, again_after);
+    }
+
+    /// Sends a release again `after` a while, if it is still owed then.
+    fn insist(self: &Arc<Self>, release: &Arc<Inbox>, owed: u64, after: Duration) {
         let (node, release) = (Arc::clone(self), Arc::clone(release));
         self.spawner.spawn(Box::pin(async move {
-            if node.stays_owed(owed, again_after).await {
+            if node.stays_owed(owed, after).await {
                 node.put(ReplyTo::nobody(release), None, Some(owed));
             }
         }));

@@ -36,6 +36,8 @@ struct Entry {
     release: Arc<Inbox>,
     /// From when on its keys may be there for a TTL.
     since: Instant,
+    /// The node has said no to it.
+    is_refused: bool,
 }
 
 impl Entry {
@@ -51,7 +53,8 @@ impl Owed {
         let number = self.next;
         self.next += 1;
         let since = release.question().asked;
-        self.entries.push_back((number, Some(Entry { release, since })));
+        let entry = Entry { release, since, is_refused: false };
+        self.entries.push_back((number, Some(entry)));
         number
     }
 
@@ -113,14 +116,27 @@ impl Owed {
         self.get(number).is_some()
     }
 
-    /// Whether it is still owed and its keys may still be there.
-    pub(super) fn is_live(&self, number: u64, now: Instant) -> bool {
-        self.get(number).is_some_and(|entry| entry.expires() > now)
+    /// The node has said no to it, after which nothing sets its keys that was sent before `last`, which is now or later. Says
+    /// whether they may still be there; if not, it is owed no longer.
+    pub(super) fn refuse(&mut self, number: u64, last: Instant, now: Instant) -> bool {
+        let place = self.place(number);
+        let Some((_, Some(entry))) = place.and_then(|place| self.entries.get_mut(place)) else {
+            return false;
+        };
+        // Once: a node that had stood still may have set the keys just before.
+        if !std::mem::replace(&mut entry.is_refused, true) {
+            entry.since = entry.since.max(last);
+        }
+        let is_live = entry.expires() > now;
+        if !is_live {
+            self.settle(number);
+        }
+        is_live
     }
 
     /// Forgets what is beyond the bound: first what has expired, then the oldest. Returns how many of the latter.
     ///
-    /// For a node that cannot be reached: what is on its way on a living connection has its answer coming.
+    /// For a node that cannot be reached, or refuses: what is on its way on a living connection has its answer coming.
     pub(super) fn trim(&mut self, now: Instant) -> usize {
         if self.len() <= MAX_OWED {
             return 0;
@@ -173,7 +189,6 @@ mod tests {
         let expiry = now + Duration::from_millis(10) + SLACK;
         assert_eq!((owed.count(now), owed.next_expiry(now)), (2, Some(expiry)));
         assert_eq!(owed.count(expiry), 1);
-        assert!(!owed.is_live(short, expiry) && owed.is_live(long, expiry));
         assert_eq!(numbers(&owed), [short, long]);
         owed.settle(long);
         assert_eq!(numbers(&owed), [short]);
@@ -220,6 +235,21 @@ mod tests {
         let number = owed.add(release(10, now));
         let soon = now + Duration::from_millis(9);
         owed.renew(number, soon);
-        assert!(owed.is_live(number, soon + Duration::from_millis(11) + SLACK));
+        assert_eq!(owed.count(soon + Duration::from_millis(11) + SLACK), 1);
+    }
+
+    #[test]
+    fn what_is_refused_is_owed_for_as_long_as_its_keys_may_be_there_from_the_first_refusal_on() {
+        let (mut owed, now) = (Owed::default(), SystemClock.now());
+        let number = owed.add(release(10, now));
+        // It had stood still, and has done what came before just now.
+        let thawed = now + Duration::from_secs(60);
+        assert!(owed.refuse(number, thawed, thawed) && owed.contains(number));
+        let soon = thawed + Duration::from_millis(9) + SLACK;
+        assert!(owed.refuse(number, soon, soon), "refused again, and counted from the first time");
+        let over = thawed + Duration::from_millis(10) + SLACK;
+        assert!(!owed.refuse(number, over, over) && !owed.contains(number));
+        assert!(!owed.refuse(number, over, over), "nor once more");
+        assert_eq!(owed.len(), 0);
     }
 }
