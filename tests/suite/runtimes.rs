@@ -2,9 +2,10 @@
 
 use std::thread;
 
+use futures::FutureExt;
 use quorlock::{Error, Event, Redlock};
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::support::{
     BOUND, Events, TTL, builder, cluster, connected, eventually, holders, patient, pipes, redlock,
@@ -74,6 +75,43 @@ fn g4_a_guard_dropped_on_a_thread_without_a_runtime_gives_the_lock_back() {
             drop(cluster);
         });
     }
+}
+
+#[test]
+fn g4_close_sends_what_is_owed_also_where_the_runtime_of_the_connections_has_ended() {
+    let home = runtime();
+    let cluster = home.block_on(cluster(3));
+    let redlock = patient(&cluster).build().unwrap();
+    let passing = runtime();
+    let guard = passing.block_on(async { redlock.lock("a").await.unwrap() });
+    drop(passing);
+    thread::spawn(move || drop(guard)).join().expect("a drop does not panic");
+    home.block_on(async {
+        assert_ne!(holders(&cluster, "a").await, "000", "it had no runtime to go out in");
+        redlock.close(BOUND).await.unwrap();
+        assert_eq!(holders(&cluster, "a").await, "000");
+        drop(cluster);
+    });
+}
+
+#[test]
+fn g7_nobody_waits_for_ever_for_connections_of_a_runtime_that_stands_still() {
+    let home = runtime();
+    let cluster = home.block_on(cluster(3));
+    let redlock = redlock(&cluster);
+    let [still, other] =
+        [(); 2].map(|()| Builder::new_current_thread().enable_all().build().expect("a runtime"));
+    // It has begun to connect, and goes on with nothing.
+    still.block_on(async { drop(redlock.try_lock("a").into_future().now_or_never()) });
+    other.block_on(async {
+        let tried = timeout(BOUND, redlock.try_lock("a")).await.expect("it ends");
+        assert!(matches!(tried, Err(Error::NoQuorum { .. })), "{tried:?}");
+        let refused = timeout(BOUND, redlock.bootstrap()).await.expect("it ends");
+        assert!(refused.is_err(), "nothing is connected");
+    });
+    drop(still);
+    other.block_on(lock_once(&redlock));
+    home.block_on(async { drop(cluster) });
 }
 
 #[test]
@@ -152,7 +190,7 @@ fn g4_a_guard_that_is_dropped_before_its_thread_blocks_is_given_back_meanwhile()
     });
     two.block_on(async {
         assert!(is_dropped.await.is_err());
-        let guard = tokio::time::timeout(BOUND, redlock.lock("a").into_future()).await;
+        let guard = timeout(BOUND, redlock.lock("a").into_future()).await;
         drop(guard.expect("it is given back").expect("a quorum is well"));
         drop(go_on);
         blocks.await.unwrap();

@@ -14,7 +14,9 @@ use crate::crowd::Crowd;
 use crate::event::Audience;
 use crate::node::{Inbox, Node, NodeSet, Question, Reply, ReplyTo, Wake};
 use crate::quorum::{Verdict, quorum};
+use crate::redis_node::CONNECT_LIMIT;
 use crate::timers::Timers;
+use crate::validity::later;
 
 /// All configured nodes, and what every round needs beside them.
 #[derive(Debug)]
@@ -77,7 +79,8 @@ impl Nodes {
         self.list.iter().all(|node| node.is_settled())
     }
 
-    /// Waits until so many nodes are connected, or every first attempt to connect has ended.
+    /// Waits until so many nodes are connected, or every first attempt to connect has ended; and not for much longer than one
+    /// takes, since the runtime that makes it may stand still.
     ///
     /// Taken before the start of a round, so that connecting does not eat the validity of a short TTL.
     pub(crate) async fn connect(&self, needed: usize) {
@@ -86,12 +89,20 @@ impl Nodes {
         }
         let mut attempts: FuturesUnordered<_> =
             self.list.iter().map(|node| node.connected()).collect();
-        let mut connected = 0;
-        while let Some(is_connected) = attempts.next().await {
-            connected += usize::from(is_connected);
-            if connected >= needed {
-                return;
+        let connected = async {
+            let mut connected = 0;
+            while let Some(is_connected) = attempts.next().await {
+                connected += usize::from(is_connected);
+                if connected >= needed {
+                    return;
+                }
             }
+        };
+        let limit = later(self.clock.now(), CONNECT_LIMIT + CONNECT_LIMIT / 4);
+        tokio::select! {
+            biased;
+            () = connected => {}
+            () = self.clock.sleep_until(limit) => {}
         }
     }
 }

@@ -201,7 +201,7 @@ pub trait Node: fmt::Debug + Send + Sync {
         Standing::Voting
     }
 
-    /// Makes it vote at once, if it is brand-new; once it is connected.
+    /// Makes it vote at once, if it is brand-new. It has to be connected.
     fn bootstrap(&self, mode: Mode) -> BoxFuture<'static, Result<Acted, Failure>> {
         let _ = mode;
         Box::pin(std::future::ready(Ok(Acted::Before)))

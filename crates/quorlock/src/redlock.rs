@@ -21,7 +21,9 @@ use crate::validity::later;
 /// Locks on a quorum of independent Redis nodes.
 ///
 /// A cheap-clone handle: clones share the nodes' connections, which are opened at the first lock and kept up in the
-/// background as long as a handle or a guard lives. Needs a tokio runtime with time and I/O.
+/// background as long as a handle or a guard lives. Needs a tokio runtime with time and I/O. The connections live on the runtime
+/// of whoever asked first, and on that of the next who asks when it has ended: one that stands still meanwhile, while others use
+/// the handle, looks to them like nodes that do not answer.
 #[derive(Clone, Debug)]
 pub struct Redlock {
     core: Arc<Core>,
@@ -224,7 +226,7 @@ impl Redlock {
 
     /// Closes the handle and all its clones, and waits until every release that is under way or owed to a node has been
     /// confirmed, or its keys have expired, for `limit` at most. Call it before the runtime ends, or releases of dropped
-    /// guards may not go out.
+    /// guards may not go out; called later, on another runtime, it connects again, and sends them then.
     ///
     /// Guards that are still held stay valid and are kept, and a lock that was being asked for at this moment may still be
     /// had; their releases are not waited for.
@@ -246,7 +248,8 @@ impl Redlock {
             () = nodes.clock.sleep_until(later(nodes.clock.now(), limit)) => {}
         }
         let owing = nodes.list.iter().filter(|node| node.owed() > 0);
-        Err(Error::Undrained { nodes: owing.map(|node| node.name().to_string()).collect() })
+        let nodes: Vec<_> = owing.map(|node| node.name().to_string()).collect();
+        if nodes.is_empty() { Ok(()) } else { Err(Error::Undrained { nodes }) }
     }
 }
 

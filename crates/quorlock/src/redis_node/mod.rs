@@ -46,6 +46,7 @@ use tokio::sync::{Notify, watch};
 
 pub use self::address::Server;
 pub(crate) use self::address::{Address, parse_all};
+pub(crate) use self::connection::CONNECT_LIMIT;
 use self::exchange::Session;
 pub(crate) use self::join::{Joining, Servers};
 pub(crate) use self::login::AskCredentials;
@@ -175,11 +176,8 @@ impl Node for RedisNode {
     }
 
     fn bootstrap(&self, mode: Mode) -> BoxFuture<'static, Result<Acted, Failure>> {
-        let (connected, shared) = (self.connected(), Arc::clone(&self.shared));
-        Box::pin(async move {
-            connected.await;
-            connection::bootstrap(&shared, mode).await
-        })
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { connection::bootstrap(&shared, mode).await })
     }
 
     fn owed(&self) -> usize {
@@ -187,6 +185,10 @@ impl Node for RedisNode {
     }
 
     fn drained(&self) -> BoxFuture<'static, ()> {
+        // The runtime that kept the connection up may have ended.
+        if self.owed() > 0 {
+            self.start();
+        }
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.drained().await })
     }
