@@ -41,9 +41,11 @@ impl fmt::Display for Membership {
             f.write_str(if i == 0 { "" } else { "," })?;
             for char in name.chars() {
                 match char {
-                    ',' | '%' => write!(f, "%{:02X}", u32::from(char))?,
-                    char if char.is_whitespace() || char.is_control() => {
-                        write!(f, "%{:02X}", u32::from(char))?;
+                    char if ",%".contains(char) || char.is_whitespace() || char.is_control() => {
+                        let mut bytes = [0; 4];
+                        for byte in char.encode_utf8(&mut bytes).bytes() {
+                            write!(f, "%{byte:02X}")?;
+                        }
                     }
                     char => write!(f, "{char}")?,
                 }
@@ -122,6 +124,7 @@ mod tests {
             of(&["a,b", "/run/my redis/0", "x%2C"]).to_string(),
             "/run/my%20redis/0,a%2Cb,x%252C"
         );
+        assert_ne!(of(&["x 03"]).to_string(), of(&["x\u{2003}"]).to_string());
     }
 
     #[test]

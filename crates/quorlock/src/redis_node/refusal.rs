@@ -55,19 +55,20 @@ fn classed(error: RedisError) -> Failure {
     let detail = without_arguments(error.detail().unwrap_or_default());
     let said = format!("{code} {detail}");
     let failure = Failure::with_source(class(code, detail), said.trim_end());
-    if is_in_script(detail) { failure.half_way() } else { failure }
+    if is_in_script(code, detail) { failure.half_way() } else { failure }
 }
 
-/// A server says where in a script an error came about: what was before it has been done.
-fn is_in_script(detail: &str) -> bool {
-    detail.contains("script:") || detail.contains("@user_script")
+/// A server says where in a script an error came about: what was before it has been done. That of our own which names a key, and
+/// any key may be so called, comes of a script that has taken back what it did.
+fn is_in_script(code: &str, detail: &str) -> bool {
+    code != "FENCE" && (detail.contains("script:") || detail.contains("@user_script"))
 }
 
 /// What an error says of the command that it answers (safety.md H26).
 fn class(code: &str, detail: &str) -> NodeErrorKind {
     let begins = |with: &[&str]| code == "ERR" && with.iter().any(|head| detail.starts_with(head));
     let lacks_right = || NO_RIGHT.iter().any(|text| detail.contains(text));
-    if is_in_script(detail) {
+    if is_in_script(code, detail) {
         if lacks_right() { NodeErrorKind::Misconfigured } else { NodeErrorKind::Unclear }
     } else if REFUSED.contains(&code) || begins(&REFUSED_ERR) {
         NodeErrorKind::Refused
@@ -125,6 +126,16 @@ mod tests {
             let failure = refusal(error(said), "token");
             assert_eq!(failure.kind(), NodeErrorKind::Misconfigured, "{said}");
             assert!(!failure.is_not_applied(), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_counter_that_counts_nothing_is_refused_for_good_whatever_its_resource_is_called() {
+        for key in ["orders", "script:deploy", "@user_script"] {
+            let said = format!("-FENCE no counter that could count on: quorlock:fence:{key}");
+            let failure = refusal(error(&said), "token");
+            assert_eq!(failure.kind(), NodeErrorKind::Misconfigured, "{said}");
+            assert!(failure.is_not_applied(), "{said}");
         }
     }
 
