@@ -126,7 +126,8 @@ impl Builder {
 
     /// Says that no node ever forgets a part of what it has confirmed: `appendonly yes` and `appendfsync always`, on disks
     /// that keep their word. A node that restarts with its marker votes at once then; one that restarts without it does not.
-    /// The same for all clients of these nodes: the first to come after a restart decides for all.
+    /// The same for all clients of these nodes: the first to come after a restart decides for all. What came from elsewhere (a
+    /// backup, a replica that was promoted and has restarted since) is not what that says: `DEL` the marker there first.
     /// Defaults to no such trust.
     pub fn durable_nodes(mut self) -> Self {
         self.settings.durability = Durability::AllOrNothing;

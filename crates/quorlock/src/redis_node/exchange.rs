@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::asked::{Asked, NodeLine, Origin, Vote};
 use super::join::{Joined, Place};
-use super::owed::{MAX_UNANSWERED, SLACK};
+use super::owed::{Debt, MAX_UNANSWERED, SLACK};
 use super::reply::Answer;
 use super::{Link, Shared, State};
 use crate::clock::Clock;
@@ -314,29 +314,33 @@ impl Shared {
                     Link::Up(session) => session.last_of_old(release.question()).max(now),
                     _ => now,
                 };
-                let is_live = ledger.refuse(owed, last, now);
-                let forgotten = ledger.trim(now);
-                drop(state);
-                self.tell_forgotten(forgotten);
-                if !is_live {
+                let debt = ledger.refuse(owed, last, now);
+                if debt != Debt::Open {
+                    drop(state);
+                    self.tell_forgotten(usize::from(debt == Debt::Forgotten));
                     return self.paid.notify_waiters();
                 }
-                return self.insist(release, owed, jittered(INSIST[0], INSIST[1], &self.entropy));
+                jittered(INSIST[0], INSIST[1], &self.entropy)
             }
             _ => return,
         };
         drop(state);
-        self.insist(release, owed, again_after);
+        self.insist(release, owed, number, again_after);
     }
 
-    /// Sends a release again `after` a while, if it is still owed then.
-    fn insist(self: &Arc<Self>, release: &Arc<Inbox>, owed: u64, after: Duration) {
+    /// Sends a release again `after` a while, if it is still owed then; on the same connection: a later one has sent it already.
+    fn insist(self: &Arc<Self>, release: &Arc<Inbox>, owed: u64, number: u64, after: Duration) {
         let (node, release) = (Arc::clone(self), Arc::clone(release));
         self.spawner.spawn(Box::pin(async move {
-            if node.stays_owed(owed, after).await {
+            if node.stays_owed(owed, after).await && node.is_up(number) {
                 node.put(ReplyTo::nobody(release), None, Some(owed));
             }
         }));
+    }
+
+    /// Whether this is the connection that is up.
+    fn is_up(&self, number: u64) -> bool {
+        matches!(&lock(&self.state).link, Link::Up(session) if session.number == number)
     }
 
     /// Whether a release is still owed after `span`. Ends sooner if it is not: a later connection may have paid it.

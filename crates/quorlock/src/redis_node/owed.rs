@@ -40,6 +40,17 @@ struct Entry {
     is_refused: bool,
 }
 
+/// What becomes of a release that a node refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Debt {
+    /// Its keys may be there: it is sent again.
+    Open,
+    /// They must have expired, or it was settled before.
+    Over,
+    /// The node is owed too many.
+    Forgotten,
+}
+
 impl Entry {
     /// When its keys must have expired on a node that runs.
     fn expires(&self) -> Instant {
@@ -116,27 +127,31 @@ impl Owed {
         self.get(number).is_some()
     }
 
-    /// The node has said no to it, after which nothing sets its keys that was sent before `last`, which is now or later. Says
-    /// whether they may still be there; if not, it is owed no longer.
-    pub(super) fn refuse(&mut self, number: u64, last: Instant, now: Instant) -> bool {
+    /// The node has said no to it, after which nothing sets its keys that was sent before `last`, which is now or later.
+    pub(super) fn refuse(&mut self, number: u64, last: Instant, now: Instant) -> Debt {
         let place = self.place(number);
         let Some((_, Some(entry))) = place.and_then(|place| self.entries.get_mut(place)) else {
-            return false;
+            return Debt::Over;
         };
         // Once: a node that had stood still may have set the keys just before.
         if !std::mem::replace(&mut entry.is_refused, true) {
             entry.since = entry.since.max(last);
         }
-        let is_live = entry.expires() > now;
-        if !is_live {
+        let debt = match entry.expires() > now {
+            false => Debt::Over,
+            // What is on its way has its answer coming: of all others this one is at hand.
+            true if self.len() > MAX_OWED => Debt::Forgotten,
+            true => Debt::Open,
+        };
+        if debt != Debt::Open {
             self.settle(number);
         }
-        is_live
+        debt
     }
 
     /// Forgets what is beyond the bound: first what has expired, then the oldest. Returns how many of the latter.
     ///
-    /// For a node that cannot be reached, or refuses: what is on its way on a living connection has its answer coming.
+    /// For a node that cannot be reached: what is on its way on a living connection has its answer coming.
     pub(super) fn trim(&mut self, now: Instant) -> usize {
         if self.len() <= MAX_OWED {
             return 0;
@@ -244,12 +259,24 @@ mod tests {
         let number = owed.add(release(10, now));
         // It had stood still, and has done what came before just now.
         let thawed = now + Duration::from_secs(60);
-        assert!(owed.refuse(number, thawed, thawed) && owed.contains(number));
+        assert_eq!(owed.refuse(number, thawed, thawed), Debt::Open);
         let soon = thawed + Duration::from_millis(9) + SLACK;
-        assert!(owed.refuse(number, soon, soon), "refused again, and counted from the first time");
+        assert_eq!(owed.refuse(number, soon, soon), Debt::Open, "counted from the first time");
+        assert!(owed.contains(number));
         let over = thawed + Duration::from_millis(10) + SLACK;
-        assert!(!owed.refuse(number, over, over) && !owed.contains(number));
-        assert!(!owed.refuse(number, over, over), "nor once more");
+        assert_eq!(owed.refuse(number, over, over), Debt::Over);
+        assert_eq!(owed.refuse(number, over, over), Debt::Over, "once more");
         assert_eq!(owed.len(), 0);
+    }
+
+    #[test]
+    fn beyond_the_bound_what_is_refused_is_forgotten_and_not_what_is_on_its_way() {
+        let (mut owed, now) = (Owed::default(), SystemClock.now());
+        let oldest = owed.add(release(60_000, now));
+        let rest: Vec<_> = (0..MAX_OWED).map(|_| owed.add(release(60_000, now))).collect();
+        assert_eq!(owed.refuse(rest[7], now, now), Debt::Forgotten);
+        assert!(owed.contains(oldest) && !owed.contains(rest[7]));
+        assert_eq!(owed.refuse(rest[8], now, now), Debt::Open);
+        assert_eq!(owed.len(), MAX_OWED);
     }
 }
