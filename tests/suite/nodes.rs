@@ -224,6 +224,33 @@ async fn g7_releases_that_a_node_refuses_are_owed_until_their_keys_are_over() {
     assert_eq!(owed().await, Some(0));
 }
 
+/// A new connection sends all that is owed; whoever waited to send it again on the one before does not.
+#[tokio::test(start_paused = true)]
+async fn a_refused_release_is_sent_again_on_one_connection_only() {
+    let (nodes, _net, builder) = pipes(3);
+    let (redlock, events) = connected(builder.durable_nodes().ttl(MINUTE), 3).await;
+    let guard = redlock.lock("a").without_keeper().await.expect("all is well");
+    eventually("all hold it", async || nodes.iter().all(|node| node.keys().len() == 1)).await;
+    nodes[0].fail_with(Some("BUSY Redis is busy running a script.".to_owned()));
+    drop(guard);
+    let sent = async || {
+        let before = nodes[0].log().len();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let is_release = |line: &&String| line.starts_with("EVALSHA ") && line.contains(" a ");
+        nodes[0].log()[before..].iter().filter(is_release).count()
+    };
+    let at_first = sent().await;
+    let connections = || events.count(|event| matches!(event, Event::NodeConnected { .. }));
+    for _ in 0..8 {
+        let before = connections();
+        nodes[0].crash_intact();
+        nodes[0].restart().expect("a node without a port needs none");
+        eventually("it is back", async || connections() > before).await;
+    }
+    let after = sent().await;
+    assert!(at_first > 5 && after < 3 * at_first, "{at_first} and {after} times");
+}
+
 /// Guards go while two nodes are away; then these are back, and somebody else asks all the time. Returns the commands
 /// that the two got when they were back, up to the first new lock.
 async fn commands_after(away: fn(&EmbeddedNode, bool), owed: usize) -> [Vec<String>; 2] {
