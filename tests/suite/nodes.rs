@@ -218,7 +218,7 @@ async fn g7_releases_that_a_node_refuses_are_owed_until_their_keys_are_over() {
             _ => None,
         })
     };
-    eventually("it has refused", async || nodes[1].keys().is_empty()).await;
+    eventually("the others have released", async || nodes[1].keys().is_empty()).await;
     assert_eq!(owed().await, Some(10));
     tokio::time::sleep(2 * TTL).await;
     assert_eq!(owed().await, Some(0));

@@ -3,7 +3,7 @@
 use std::thread;
 
 use futures::FutureExt;
-use quorlock::{Error, Event, Redlock};
+use quorlock::{Error, Event, Guard, Redlock};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
@@ -42,14 +42,18 @@ fn a_handle_goes_on_in_another_runtime_when_the_first_has_ended() {
     });
 }
 
+/// A guard, and its handle, whose runtime has ended.
+fn outlived(builder: quorlock::Builder) -> (Redlock, Guard) {
+    let redlock = builder.build().expect("the settings are good");
+    let guard = runtime().block_on(async { redlock.lock("a").await.expect("it is free") });
+    (redlock, guard)
+}
+
 #[test]
 fn a_guard_that_outlives_its_runtime_is_lost_in_silence_and_harms_nobody() {
     let home = runtime();
     let cluster = home.block_on(cluster(3));
-    let redlock = redlock(&cluster);
-    let passing = runtime();
-    let guard = passing.block_on(async { redlock.lock("a").await.unwrap() });
-    drop(passing);
+    let (redlock, guard) = outlived(builder(&cluster));
     assert!(guard.valid_for() <= TTL);
     drop(guard);
     home.block_on(async {
@@ -81,10 +85,7 @@ fn g4_a_guard_dropped_on_a_thread_without_a_runtime_gives_the_lock_back() {
 fn g4_close_sends_what_is_owed_also_where_the_runtime_of_the_connections_has_ended() {
     let home = runtime();
     let cluster = home.block_on(cluster(3));
-    let redlock = patient(&cluster).build().unwrap();
-    let passing = runtime();
-    let guard = passing.block_on(async { redlock.lock("a").await.unwrap() });
-    drop(passing);
+    let (redlock, guard) = outlived(patient(&cluster));
     thread::spawn(move || drop(guard)).join().expect("a drop does not panic");
     home.block_on(async {
         assert_ne!(holders(&cluster, "a").await, "000", "it had no runtime to go out in");

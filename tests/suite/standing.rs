@@ -2,7 +2,7 @@
 //! node too, and those whose other clients have other nodes. What becomes of nodes that forget is `quarantine.rs`'s.
 
 use quorlock::seam::MARKERS;
-use quorlock::{Error, Event, NodeErrorKind, Redlock, Standing};
+use quorlock::{Builder, Error, Event, NodeErrorKind, Redlock, Standing};
 use quorlock_testkit::Backend;
 use quorlock_testkit::embedded::{EmbeddedNode, Mode, Role};
 
@@ -10,11 +10,23 @@ use crate::support::{
     Events, MAX_TTL, MINUTE, cluster, cluster_in_plain, eventually, node_name, on, patient, pipes,
 };
 
+/// How the last node stands.
+fn last(redlock: &Redlock) -> Standing {
+    redlock.nodes().pop().expect("there are some").1
+}
+
+/// A handle whose last node votes.
+async fn voting(builder: Builder) -> Redlock {
+    let redlock = builder.build().expect("the settings are good");
+    drop(redlock.lock("a").await.expect("a quorum votes"));
+    eventually("it votes", async || matches!(last(&redlock), Standing::Voting)).await;
+    redlock
+}
+
 /// What the last node is refused for, once it is.
 async fn refused_for(redlock: &Redlock) -> NodeErrorKind {
-    let last = || redlock.nodes().pop().expect("there are some").1;
-    eventually("it is refused", async || matches!(last(), Standing::Refused(_))).await;
-    match last() {
+    eventually("it is refused", async || matches!(last(redlock), Standing::Refused(_))).await;
+    match last(redlock) {
         Standing::Refused(error) => error.kind(),
         other => panic!("{other:?}"),
     }
@@ -64,56 +76,51 @@ async fn a_node_that_is_a_replica_or_part_of_a_cluster_or_evicts_is_refused_and_
 async fn a_node_that_was_refused_while_it_was_bootstrapped_is_looked_at_again() {
     let (nodes, _net, builder) = pipes(3);
     nodes[2].set_max_memory(1 << 20);
-    let redlock = builder.refuse_evicting_nodes().build().unwrap();
-    let votes = || matches!(redlock.nodes()[2].1, Standing::Voting);
-    drop(redlock.lock("a").await.unwrap());
-    eventually("it votes", async || votes()).await;
+    let redlock = voting(builder.refuse_evicting_nodes()).await;
     nodes[2].set_eviction_policy("volatile-lru");
     redlock.bootstrap().await.expect("a quorum votes already");
     assert_eq!(refused_for(&redlock).await, NodeErrorKind::MayEvict);
     nodes[2].set_eviction_policy("noeviction");
-    eventually("it votes again", async || votes()).await;
+    eventually("it votes again", async || matches!(last(&redlock), Standing::Voting)).await;
 }
 
 /// Its marker, which came back with the data of its master, is of its own run. Nobody can say what else came.
 #[tokio::test]
 async fn g1_a_node_that_was_a_replica_meanwhile_does_not_vote_at_once() {
     let (nodes, _net, builder) = pipes(3);
-    let redlock = builder.build().unwrap();
-    let last = || redlock.nodes().pop().expect("there are some").1;
-    drop(redlock.lock("a").await.unwrap());
-    eventually("it votes", async || matches!(last(), Standing::Voting)).await;
+    let redlock = voting(builder).await;
     let marker = nodes[2].run(&["GET", MARKERS]);
     nodes[2].set_role(Role::Replica);
     nodes[2].run(&["FLUSHALL"]);
     assert_eq!(refused_for(&redlock).await, NodeErrorKind::Replica);
     nodes[2].run(&["SET", MARKERS, marker.text().unwrap()]);
     nodes[2].set_role(Role::Master);
-    eventually("it is looked at", async || !matches!(last(), Standing::Refused(_))).await;
-    assert!(matches!(last(), Standing::Quarantined { .. }), "{:?}", last());
+    eventually("it is looked at", async || !matches!(last(&redlock), Standing::Refused(_))).await;
+    assert!(matches!(last(&redlock), Standing::Quarantined { .. }), "{:?}", last(&redlock));
 }
 
 /// Its marker came with its master's data, and is of its master's run, as after a restart. Disks vouch for restarts only.
 #[tokio::test]
 async fn g1_a_replica_that_was_promoted_does_not_vote_at_once_whatever_is_vouched_for() {
     let (nodes, _net, builder) = pipes(3);
-    let redlock = builder.durable_nodes().build().unwrap();
-    let last = || redlock.nodes().pop().expect("there are some").1;
-    let connected = async |node: &EmbeddedNode| {
-        node.crash_intact();
-        eventually("it is seen", async || matches!(last(), Standing::Down(_))).await;
-        node.restart().expect("a node without a port needs none");
+    let redlock = voting(builder.durable_nodes()).await;
+    let restarted = async |and_then: fn(&EmbeddedNode)| {
+        nodes[2].crash_intact();
+        let is_down = || matches!(last(&redlock), Standing::Down(_));
+        eventually("it is seen", async || is_down()).await;
+        nodes[2].restart().expect("a node without a port needs none");
+        and_then(&nodes[2]);
+        eventually("it is back", async || !is_down()).await;
+        last(&redlock)
     };
-    drop(redlock.lock("a").await.unwrap());
-    eventually("it votes", async || matches!(last(), Standing::Voting)).await;
-    connected(&nodes[2]).await;
-    eventually("it is back", async || !matches!(last(), Standing::Down(_))).await;
-    assert!(matches!(last(), Standing::Voting), "{:?}", last());
-    connected(&nodes[2]).await;
-    nodes[2].set_role(Role::Replica);
-    nodes[2].set_role(Role::Master);
-    eventually("it is back", async || !matches!(last(), Standing::Down(_))).await;
-    assert!(matches!(last(), Standing::Quarantined { .. }), "{:?}", last());
+    let standing = restarted(|_| ()).await;
+    assert!(matches!(standing, Standing::Voting), "{standing:?}");
+    let promoted = |node: &EmbeddedNode| {
+        node.set_role(Role::Replica);
+        node.set_role(Role::Master);
+    };
+    let standing = restarted(promoted).await;
+    assert!(matches!(standing, Standing::Quarantined { .. }), "{standing:?}");
 }
 
 /// Also where it was not when it was connected.
@@ -121,19 +128,17 @@ async fn g1_a_replica_that_was_promoted_does_not_vote_at_once_whatever_is_vouche
 async fn a_node_that_may_evict_locks_from_now_on_is_told_once_when_it_is_joined_anew() {
     let (nodes, _net, builder) = pipes(3);
     let events = Events::default();
-    let redlock = builder.observer(events.clone()).build().unwrap();
-    drop(redlock.lock("a").await.unwrap());
+    let _redlock = voting(builder.observer(events.clone())).await;
     nodes[2].set_max_memory(1 << 20);
     nodes[2].set_eviction_policy("volatile-lru");
     let told = |event: &Event| matches!(event, Event::NodeMayEvict { policy, .. } if policy == "volatile-lru");
-    for _ in 0..3 {
+    // One look begins when all that comes of the one before was told.
+    for _ in 0..4 {
         nodes[2].run(&["FLUSHALL"]);
         let marker = || nodes[2].run(&["GET", MARKERS]).text().map(str::to_owned);
         eventually("it is joined anew", async || marker().is_some()).await;
         eventually("it is told", async || events.count(told) >= 1).await;
     }
-    // Behind what came of the last look, on the same connection.
-    drop(redlock.lock("b").await.unwrap());
     assert_eq!(events.count(told), 1);
 }
 

@@ -12,9 +12,8 @@ use futures::{FutureExt, StreamExt};
 use crate::clock::{Clock, Spawner};
 use crate::crowd::Crowd;
 use crate::event::Audience;
-use crate::node::{Inbox, Node, NodeSet, Question, Reply, ReplyTo, Wake};
+use crate::node::{CONNECT_LIMIT, Inbox, Node, NodeSet, Question, Reply, ReplyTo, Wake};
 use crate::quorum::{Verdict, quorum};
-use crate::redis_node::CONNECT_LIMIT;
 use crate::timers::Timers;
 use crate::validity::later;
 

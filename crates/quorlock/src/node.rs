@@ -180,6 +180,9 @@ impl Reply {
     }
 }
 
+/// How long one attempt to connect may take, the stream, the login and the handshake together.
+pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+
 /// One node, as the rounds see it.
 pub trait Node: fmt::Debug + Send + Sync {
     /// `host:port/db`, without credentials.

@@ -42,8 +42,8 @@ elseif nodes ~= ARGV[1] or longest ~= ARGV[2] then
   return answer('mismatch', old, 0)
 elseif run ~= life then
   -- Disks vouch for restarts, not for data that came from another server: a replica that was promoted has its master's marker,
-  -- and its master's replication id as the second one of its own. After a restart from an
-  -- append-only file there is none (all zeros).
+  -- and its master's replication id as the second one of its own. After a restart
+  -- from an append-only file there is none (all zeros).
   local promoted = string.find(says('master_replid2'), '[^0]')
   local restarted = string.match(run, '^[^:]*') ~= says('run_id') and not promoted
   if ARGV[3] ~= 'durable' or not restarted then

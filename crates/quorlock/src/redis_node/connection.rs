@@ -20,14 +20,12 @@ use super::wire::Abort;
 use super::{Link, Shared};
 use crate::error::{Failure, NodeError, NodeErrorKind};
 use crate::event::Event;
-use crate::node::{Acted, Mode, Reply, ReplyTo};
+use crate::node::{Acted, CONNECT_LIMIT, Mode, Reply, ReplyTo};
 use crate::retry::Retry;
 use crate::standing::Fitness;
 use crate::sync::lock;
 use crate::validity::later;
 
-/// For the stream, the login and the handshake together.
-pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// Between attempts to connect.
 const RECONNECT: Retry = Retry::between(Duration::from_millis(10), Duration::from_secs(1));
 /// A connection that lived for less is no reason to hurry with the next.
@@ -296,12 +294,12 @@ fn up(node: &Arc<Shared>, opened: Opened) -> (Origin, NodeDriver) {
     let now = node.clock.now();
     let Opened { place, driver, identity, old_left, native, joined } = opened;
     let fitness = joined.as_ref().map(|joined| joined.fitness.clone());
-    let evicts = joined.as_ref().and_then(|joined| joined.evicts.clone());
     let mut state = lock(&node.state);
     state.identity = Some(identity);
     state.sessions += 1;
     let origin = Origin { number: state.sessions, watch: Arc::clone(&place.watch) };
     let mut session = Session::new(state.sessions, place, old_left, native, joined, now);
+    let evicts = session.evicts().cloned();
     let due = state.owed.due();
     let owed = due.len();
     for (number, release) in due {

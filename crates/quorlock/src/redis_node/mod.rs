@@ -46,7 +46,6 @@ use tokio::sync::{Notify, watch};
 
 pub use self::address::Server;
 pub(crate) use self::address::{Address, parse_all};
-pub(crate) use self::connection::CONNECT_LIMIT;
 use self::exchange::Session;
 pub(crate) use self::join::{Joining, Servers};
 pub(crate) use self::login::AskCredentials;

@@ -139,7 +139,7 @@ impl Owed {
         }
         let debt = match entry.expires() > now {
             false => Debt::Over,
-            // What is on its way has its answer coming: of all others this one is at hand.
+            // Of those whose answers are not on their way, this one is at hand.
             true if self.len() > MAX_OWED => Debt::Forgotten,
             true => Debt::Open,
         };
