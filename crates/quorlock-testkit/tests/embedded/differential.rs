@@ -174,7 +174,7 @@ fn random_command(rng: &mut StdRng, shas: &[String]) -> Vec<String> {
     let ttls = ["1000", "1001", "2000", "5000", "0", "-1", "x"];
     let (key, other) = (pick(rng, &keys), pick(rng, &keys));
     let (token, ttl) = (pick(rng, &["t1", "t2"]), pick(rng, &ttls));
-    let words: Vec<&str> = match rng.random_range(0..24) {
+    let words: Vec<&str> = match rng.random_range(0..25) {
         0 | 1 => vec!["SET", key, token, "NX", "PX", ttl],
         2 => vec!["SET", key, token, pick(rng, &["XX", "GET", "KEEPTTL", "NX"])],
         3 => vec!["GET", key],
@@ -196,6 +196,12 @@ fn random_command(rng: &mut StdRng, shas: &[String]) -> Vec<String> {
             vec!["EVALSHA", &shas[script], "2", lock, counter, token, ttl, one, two, "86400000"]
         }
         22 => vec![pick(rng, &["SETNX", "GETSET"]), key, token],
+        24 => vec![
+            "GETRANGE",
+            key,
+            pick(rng, &["0", "1", "-1", "-9", "x"]),
+            pick(rng, &["0", "35", "-1", "-3"]),
+        ],
         23 => vec![pick(rng, &["MULTI", "EXEC", "EXEC", "DISCARD"])],
         16 => vec![
             "EVALSHA", &shas[4], "4", key, other, "fence:1", "fence:2", token, ttl, "7", "60000",

@@ -167,6 +167,7 @@ fn random_read(rng: &mut StdRng) -> Vec<&'static str> {
         0..3 => vec!["GET", key],
         3 => vec!["EXISTS", key, other],
         4 => vec![pick(rng, &["PTTL", "TTL", "TYPE"]), key],
+        8 => vec!["GETRANGE", key, "0", "35"],
         5 => vec!["SET", key, "v", "GET"],
         6 => random_script(rng, key, other, "t1", "1000"),
         _ => vec!["EVAL", pick(rng, &scripts), "2", key, other],

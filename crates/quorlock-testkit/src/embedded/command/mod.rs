@@ -63,6 +63,7 @@ const COMMANDS: &[Command] = &[
     cmd("flushall", -1, Write(keys::flushall)),
     cmd("flushdb", -1, Write(keys::flushdb)),
     cmd("get", 2, Read(text::get)),
+    cmd("getrange", 4, Read(text::getrange)),
     cmd("getset", 3, Write(text::getset)),
     cmd("hello", -1, Run::Session(session::hello)),
     cmd("incr", 2, Write(text::incr)),
@@ -159,6 +160,7 @@ pub(crate) fn keys_read(args: &Args) -> &Args {
     let [name, rest @ ..] = args else { return &[] };
     match name.to_ascii_lowercase().as_slice() {
         b"get" | b"pttl" | b"ttl" | b"type" | b"exists" => rest,
+        b"getrange" => rest.get(..1).unwrap_or_default(),
         b"eval" | b"evalsha" => split(args).map_or(&[], |(keys, _)| keys),
         _ => &[],
     }

@@ -11,6 +11,20 @@ pub(crate) fn get(view: &mut View<'_>, args: &Args) -> Outcome {
     Ok(view.text(&args[1])?.map_or(Reply::Nil, Reply::Bulk))
 }
 
+/// The bytes from one place to another, both included; places below zero count from the end.
+pub(crate) fn getrange(view: &mut View<'_>, args: &Args) -> Outcome {
+    let [from, to] = [integer(&args[2])?, integer(&args[3])?];
+    let text = view.text(&args[1])?.unwrap_or_default();
+    let length = i64::try_from(text.len()).expect("a text fits into memory");
+    if from < 0 && to < 0 && from > to {
+        return Ok(Reply::bulk(""));
+    }
+    let place =
+        |at: i64| usize::try_from(if at < 0 { length.saturating_add(at) } else { at }).unwrap_or(0);
+    let part = text.get(place(from)..text.len().min(place(to).saturating_add(1)));
+    Ok(Reply::Bulk(part.unwrap_or_default().to_vec()))
+}
+
 pub(crate) fn set(view: &mut View<'_>, args: &Args) -> Outcome {
     let (key, value) = (&args[1], &args[2]);
     let options = SetOptions::parse(&args[3..])?;
