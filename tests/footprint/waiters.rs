@@ -1,6 +1,7 @@
 //! Many tasks that wait for one lock: at rest between two attempts, and asking as often as they do by default.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quorlock::{Builder, Guard, Redlock, Retry};
@@ -88,15 +89,18 @@ impl Scene {
         Ok(Self { redlock, counts, _held: held, before })
     }
 
-    /// Starts the waiters; returns when as many rounds were denied as there are waiters.
+    /// Starts the waiters; returns when each has begun, and one was denied: whoever comes to a queue does not ask.
     async fn wait(&self, plan: &Plan) -> Outcome<JoinSet<()>> {
-        let mut waiters = JoinSet::new();
+        let (mut waiters, begun) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
         for _ in 0..plan.waiters {
-            let redlock = self.redlock.clone();
-            waiters.spawn(async move { drop(redlock.lock("one").await) });
+            let (redlock, begun) = (self.redlock.clone(), Arc::clone(&begun));
+            waiters.spawn(async move {
+                begun.fetch_add(1, Ordering::SeqCst);
+                drop(redlock.lock("one").await);
+            });
         }
         let all = async {
-            while load::read(&self.counts.denied) < plan.waiters {
+            while load::read(&begun) < plan.waiters || load::read(&self.counts.denied) == 0 {
                 sleep(Duration::from_millis(10)).await;
             }
         };

@@ -95,7 +95,7 @@ async fn g1_every_attempt_has_a_token_of_its_own() {
     let (nodes, _net, builder) = pipes(5);
     nodes[..3].iter().for_each(|node| drop(node.run(&["SET", "a", "somebody", "EX", "60"])));
     let redlock = builder.build().unwrap();
-    redlock.lock("a").wait_for(TTL).await.unwrap_err();
+    redlock.lock("a").wait_for(4 * TTL).await.unwrap_err();
     let sets: Vec<_> =
         nodes[4].log().into_iter().filter(|line| line.starts_with("SET a ")).collect();
     let tokens: BTreeSet<_> = sets.iter().filter_map(|line| line.split(' ').nth(2)).collect();

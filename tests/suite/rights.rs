@@ -16,9 +16,10 @@ const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const LIMIT: Duration = Duration::from_millis(200);
 
 /// What does not work without a right, of what [`lost`] tries.
-const LOST: [(&str, &[&str]); 17] = [
+const LOST: [(&str, &[&str]); 18] = [
     ("+set", &["any lock"]),
     ("+get", &["any lock"]),
+    ("+getrange", &[]),
     ("+del", &["release", "give back what was denied", "release of several"]),
     ("+exists", &["lock of several"]),
     ("+pexpire", &["extend"]),

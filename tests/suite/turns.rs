@@ -1,5 +1,5 @@
-//! Waiting under contention, in paused time: how often a waiter asks, that it gets its turn, and that votes split between
-//! several clients come together. Who holds when is judged in `contention.rs`.
+//! Waiting under contention, in paused time: how often a waiter asks where no node tells of a release, that it gets its turn, and
+//! that votes split between several clients come together. Being told is in `told.rs`. Who holds when is judged in `contention.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,34 @@ use crate::support::{Dice, MAX_TTL, TTL, pipes};
 const MS: Duration = Duration::from_millis(1);
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(100);
+/// Whoever is not asked to asks all the same, no sooner than after this.
+const ANYWAY: Duration = Duration::from_millis(500);
 
 #[tokio::test(start_paused = true)]
-async fn waiters_send_no_more_and_no_fewer_commands_than_their_retry_policy_says() {
+async fn where_no_node_tells_a_waiter_sends_no_more_and_no_fewer_commands_than_its_retry_says() {
     const WAIT: Duration = Duration::from_secs(10);
-    for waiters in [1, 3] {
-        let (nodes, _net, builder) = pipes(5);
-        let redlock = builder.retry(Retry::between(SHORTEST, LONGEST)).build().unwrap();
-        drop(redlock.try_lock("warm-up").await.unwrap());
+    // Handles, and waiters of each: the first of each asks, and any other once in a while.
+    for (handles, waiters) in [(1, 1), (3, 1), (1, 3)] {
+        let (nodes, net, _) = pipes(5);
+        nodes.iter().for_each(EmbeddedNode::refuse_tracking);
+        let retry = Retry::between(SHORTEST, LONGEST);
+        let all = (0..handles).map(|_| client(&nodes, &net).retry(retry).build().unwrap());
+        let all: Vec<_> = all.collect();
+        for redlock in &all {
+            drop(redlock.try_lock("warm-up").await.unwrap());
+        }
         sleep(TTL).await;
         take_by_hand(&nodes, 60_000);
         let before: Vec<_> = nodes.iter().map(EmbeddedNode::commands).collect();
-        let waits = (0..waiters).map(|_| redlock.lock("r").wait_for(WAIT).into_future());
+        let waits = all.iter().flat_map(|redlock| {
+            (0..waiters).map(|_| redlock.lock("r").wait_for(WAIT).into_future())
+        });
         assert!(join_all(waits).await.iter().all(Result::is_err));
-        // An attempt is a SET, and a release where it was sent.
+        // An attempt is a script, since nobody tells of the marker either, and a release where it was sent.
         let attempts = |rest: Duration| u64::try_from(WAIT.as_millis() / rest.as_millis()).unwrap();
-        let most = 2 * waiters * (attempts(SHORTEST) + 2);
-        let fewest = waiters * attempts(LONGEST);
+        let others = handles * (waiters - 1) * (attempts(ANYWAY) + 2);
+        let most = 2 * (handles * (attempts(SHORTEST) + 2) + others);
+        let fewest = handles * attempts(LONGEST);
         for (node, before) in nodes.iter().zip(before) {
             let sent = node.commands() - before;
             assert!((fewest..=most).contains(&sent), "{sent} commands, not {fewest} to {most}");
@@ -41,6 +52,7 @@ async fn waiters_send_no_more_and_no_fewer_commands_than_their_retry_policy_says
 #[tokio::test(start_paused = true)]
 async fn a_waiter_backs_off_from_the_shortest_delay_to_the_longest() {
     let (nodes, _net, builder) = pipes(5);
+    nodes.iter().for_each(EmbeddedNode::refuse_tracking);
     let redlock = builder.retry(Retry::between(MS, 64 * MS)).build().unwrap();
     drop(redlock.try_lock("warm-up").await.unwrap());
     sleep(TTL).await;

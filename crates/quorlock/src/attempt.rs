@@ -1,4 +1,4 @@
-//! From a request to a guard: one round, or rounds until the wait is over. Which nodes say what is decided below.
+//! From a request to a guard by one round. Which nodes say what is decided below; when to ask again, in `waiting.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,8 @@ use crate::settings::Settings;
 use crate::standing::quarantine_left;
 use crate::token::Token;
 use crate::validity::{Validity, later};
-use crate::wait::{Next, Pace, Wait};
+use crate::wait::{Pace, Wait};
+use crate::waiters::Waiters;
 
 /// What every call on a handle needs.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct Core {
     pub(crate) client: Uuid,
     pub(crate) pace: Pace,
     pub(crate) keeper: Keeper,
+    pub(crate) waiters: Waiters,
     pub(crate) closed: AtomicBool,
 }
 
@@ -53,66 +55,31 @@ enum Connected {
 }
 
 impl Core {
-    /// Rounds until one is won or the wait is over.
-    pub(crate) async fn lock(&self, wish: &Wish) -> Result<Guard, Error> {
-        let clock = &self.nodes.clock;
-        let begun = clock.now();
-        self.check_open()?;
-        // Before the first round: on a handle that has asked nothing yet, that alone would set the pace of the whole wait.
-        let pace = self.pace.measured();
-        let first = if self.nodes.are_settled() {
-            self.attempt(wish, wish.terms.time_limit, begun).await
-        } else {
-            // Boxed: only the first few locks of a handle come to it, and the future of all others is small.
-            Box::pin(self.connect_and_attempt(wish, begun)).await
-        };
-        let mut missed = match first {
-            Ok(guard) => return Ok(guard),
-            Err(missed) => missed,
-        };
-        let mut wait = Wait::new(begun, wish.wait_for);
-        let mut delays = self.settings.retry.delays(pace, &self.entropy);
-        loop {
-            let (delay, reserve) = (delays.next().unwrap_or_default(), delays.shortest());
-            let now = clock.now();
-            let no_use = missed.is_final(self.needed(wish), &self.nodes)
-                || self.is_quarantined(wish, &missed, &mut wait);
-            if no_use {
-                return Err(self.error(wish, missed, Duration::ZERO));
-            }
-            let next = match &missed {
-                Missed::Denied { .. } => wait.after_denial(delay, reserve, now),
-                Missed::NoQuorum(_) | Missed::TooLate { .. } => {
-                    wait.after_failure(delay, reserve, now)
-                }
-            };
-            let (Next::AskAfter(rest) | Next::GiveUpAfter(rest)) = next;
-            let end = later(now, rest);
-            if let Some(error) = self.foreign(wish, &mut missed, end).await {
-                return Err(error);
-            }
-            clock.sleep_until(end).await;
-            match next {
-                Next::AskAfter(_) => {}
-                Next::GiveUpAfter(_) => {
-                    let waited = clock.now().saturating_duration_since(wait.begun());
-                    return Err(self.error(wish, missed, waited));
-                }
-            }
-            self.check_open()?;
-            let start = clock.now();
-            let time_limit = wait.cut(wish.terms.time_limit, start);
-            missed = match self.attempt(wish, time_limit, start).await {
-                Ok(guard) => return Ok(guard),
-                // A round that was cut tells less than the full one before it.
-                Err(Missed::NoQuorum(_)) if time_limit < wish.terms.time_limit => missed,
-                Err(missed) => missed,
-            };
+    /// A handle's.
+    pub(crate) fn new(
+        nodes: Nodes,
+        settings: Settings,
+        entropy: Arc<Entropy>,
+        client: Uuid,
+    ) -> Self {
+        Self {
+            keeper: Keeper::new(Arc::clone(&nodes.clock), Arc::clone(&nodes.spawner)),
+            nodes: Arc::new(nodes),
+            settings: Arc::new(settings),
+            entropy,
+            client,
+            pace: Pace::default(),
+            waiters: Waiters::default(),
+            closed: AtomicBool::new(false),
         }
     }
 
     /// The first round, on a handle that may have to connect first.
-    async fn connect_and_attempt(&self, wish: &Wish, begun: Instant) -> Result<Guard, Missed> {
+    pub(crate) async fn connect_and_attempt(
+        &self,
+        wish: &Wish,
+        begun: Instant,
+    ) -> Result<Guard, Missed> {
         // To wait for no time is to ask once, also on such a handle.
         let once = later(begun, wish.terms.time_limit);
         let end = Wait::new(begun, wish.wait_for).end().map(|end| end.max(once));
@@ -140,7 +107,12 @@ impl Core {
     }
 
     /// After a denial: the error, if a foreign key is what denied it and that is known by `end`.
-    async fn foreign(&self, wish: &Wish, missed: &mut Missed, end: Instant) -> Option<Error> {
+    pub(crate) async fn foreign(
+        &self,
+        wish: &Wish,
+        missed: &mut Missed,
+        end: Instant,
+    ) -> Option<Error> {
         let Missed::Denied { undone, .. } = missed else { return None };
         // Not kept for the rest of a wait: what has not answered by then is heard by nobody.
         let failures = round::foreign(&self.nodes, self.needed(wish), undone.take()?, end).await?;
@@ -223,7 +195,7 @@ impl Core {
     }
 
     /// How many nodes have to grant.
-    fn needed(&self, wish: &Wish) -> usize {
+    pub(crate) fn needed(&self, wish: &Wish) -> usize {
         wish.terms.fencing.needed(self.nodes.quorum())
     }
 
@@ -251,7 +223,7 @@ impl Core {
 
     /// One round of no more than `time_limit`, with a fresh token (safety.md H1).
     // Not an `async fn`, which would have room for what it is given twice.
-    fn attempt(
+    pub(crate) fn attempt(
         &self,
         wish: &Wish,
         time_limit: Duration,
@@ -312,7 +284,7 @@ impl Core {
     }
 
     /// Whether a quarantine stands in the way that this wait does not see the end of.
-    fn is_quarantined(&self, wish: &Wish, missed: &Missed, wait: &mut Wait) -> bool {
+    pub(crate) fn is_quarantined(&self, wish: &Wish, missed: &Missed, wait: &mut Wait) -> bool {
         match missed {
             Missed::NoQuorum(failures) if is_for_quarantine(failures) => self
                 .quarantine_left(wish)
@@ -327,7 +299,7 @@ impl Core {
         quarantine_left(&standings, self.needed(wish))
     }
 
-    fn error(&self, wish: &Wish, missed: Missed, waited: Duration) -> Error {
+    pub(crate) fn error(&self, wish: &Wish, missed: Missed, waited: Duration) -> Error {
         let resources = wish.terms.keys.resources().clone();
         match missed {
             Missed::Denied { .. } => Error::Held { resources, waited },

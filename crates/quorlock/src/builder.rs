@@ -17,7 +17,6 @@ use crate::error::Error;
 use crate::event::{Audience, Observer};
 use crate::fan_out::Nodes;
 use crate::invalid::InvalidInput;
-use crate::keeper::Keeper;
 use crate::membership::{Durability, Eviction};
 use crate::node::Node;
 use crate::one_task::OneTask;
@@ -29,7 +28,6 @@ use crate::redis_node::{
 use crate::redlock::Redlock;
 use crate::retry::Retry;
 use crate::settings::{Quarantine, Settings};
-use crate::wait::Pace;
 
 /// Collects the settings of a [`Redlock`]; made by [`Redlock::builder`].
 #[must_use = "a builder does nothing until `build`"]
@@ -301,17 +299,8 @@ impl Builder {
         let own = addresses.into_iter().zip(names).enumerate();
         let list = nodes.unwrap_or_else(|| own.map(connected).collect());
         settings.check_certify_on(list.len())?;
-        let keeper = Keeper::new(Arc::clone(&clock), Arc::clone(&spawner));
         let nodes = Nodes::new(list, clock, spawner, audience, crowd);
-        Ok(Redlock::new(Core {
-            nodes: Arc::new(nodes),
-            settings: Arc::new(settings),
-            entropy,
-            client,
-            pace: Pace::default(),
-            keeper,
-            closed: false.into(),
-        }))
+        Ok(Redlock::new(Core::new(nodes, settings, entropy, client)))
     }
 }
 

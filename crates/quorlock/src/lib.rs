@@ -41,6 +41,7 @@ mod attempt;
 mod audit;
 mod builder;
 mod clock;
+mod contention;
 mod crowd;
 mod entropy;
 mod error;
@@ -79,6 +80,8 @@ mod token;
 mod upkeep;
 mod validity;
 mod wait;
+mod waiters;
+mod waiting;
 
 #[cfg(feature = "metrics")]
 pub use crate::observe::metrics::MetricsObserver;
@@ -123,9 +126,12 @@ mod book {
 #[doc(hidden)]
 pub mod seam {
     pub use crate::clock::{Clock, Spawner};
+    pub use crate::contention::Holder;
     pub use crate::error::Failure;
     pub use crate::membership::MARKERS;
-    pub use crate::node::{Acted, Fence, Mode, Node, Question, Reply, ReplyTo, Verb};
+    pub use crate::node::{
+        Acted, Fence, Found, Listening, Mode, Node, Question, Reply, ReplyTo, Verb,
+    };
     pub use crate::redis_node::{Abort, Connector, Server, Wire};
     pub use crate::script::text;
     pub use crate::standing::quarantined;

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 
 pub use self::inbox::ReplyTo;
 pub(crate) use self::inbox::{Inbox, Wake};
+use crate::contention::Holder;
 use crate::error::{Failure, NodeErrorKind};
 use crate::resources::Keys;
 use crate::standing::Standing;
@@ -204,6 +205,12 @@ pub trait Node: fmt::Debug + Send + Sync {
         Standing::Voting
     }
 
+    /// Looks at `keys` and has the node tell when one of them changes; `None` where it does not tell, or does not answer.
+    fn listen(&self, keys: &[String]) -> BoxFuture<'static, Option<Listening>> {
+        let _ = keys;
+        Box::pin(std::future::ready(None))
+    }
+
     /// Makes it vote at once, if it is brand-new. It has to be connected.
     fn bootstrap(&self, mode: Mode) -> BoxFuture<'static, Result<Acted, Failure>> {
         let _ = mode;
@@ -215,6 +222,34 @@ pub trait Node: fmt::Debug + Send + Sync {
 
     /// Resolves when that is none.
     fn drained(&self) -> BoxFuture<'static, ()>;
+}
+
+/// What a node says of the keys of a lock.
+pub struct Listening {
+    /// What is there now.
+    pub found: Found,
+    /// Resolves when a key has changed since, or may have. A hint: it says neither how, nor that it is still so.
+    pub changed: BoxFuture<'static, ()>,
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listening").field("found", &self.found).finish_non_exhaustive()
+    }
+}
+
+/// What is there of a lock, on one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No key.
+    Free,
+    /// A key at least.
+    Held {
+        /// Who, of those who hold one.
+        by: Holder,
+        /// How long the last of them will be there; `None` where one has no expiry.
+        left: Option<Duration>,
+    },
 }
 
 /// Whether something is done to a node.

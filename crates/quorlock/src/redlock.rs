@@ -62,13 +62,16 @@ impl Redlock {
     /// chaining, then await it.
     ///
     /// The guard's validity counts from before the first byte was sent, and no guard is returned whose validity is over.
-    /// A lock on several resources is all or nothing. It is not reentrant: inside its own holder it waits. Waiters are
-    /// not served in order.
+    /// A lock on several resources is all or nothing. It is not reentrant: inside its own holder it waits. Those who wait on
+    /// one handle (or its clones) for the same resources form a queue: the first asks, and is told by a node when it becomes
+    /// free; the others ask now and then, or at the end of their `wait_for`. They get it nearly always in the order in which they came. A request
+    /// that was polled once and is then left alone holds up those behind it for a second or so: drop it instead.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidInput`] before anything is sent. [`Error::Held`] when [`wait_for`](LockRequest::wait_for) is over
-    /// and somebody else held it last. [`Error::ForeignKey`] at once when what stands in the way is a key without an
+    /// and somebody else held it last, or others on this handle waited before it. [`Error::ForeignKey`] at once (behind others,
+    /// when one of them has asked) when what stands in the way is a key without an
     /// expiry, which is no lock. [`Error::NoQuorum`] when too few nodes could be reached until the limit, at once when so
     /// many of them are misconfigured that waiting cannot help; [`Error::TooLate`] when they answered too slowly for the
     /// TTL. What was taken is given back in the background on every node that was or may have been asked.
@@ -240,6 +243,7 @@ impl Redlock {
     /// The handle is closed at the first poll; dropping the future only ends the wait.
     pub async fn close(&self, limit: Duration) -> Result<(), Error> {
         self.core.closed.store(true, Ordering::SeqCst);
+        self.core.waiters.call_all();
         let nodes = &self.core.nodes;
         let drained = join_all(nodes.list.iter().map(|node| node.drained()));
         tokio::select! {

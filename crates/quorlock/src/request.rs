@@ -1,4 +1,4 @@
-//! Requests: what is wanted, by chaining, and sent when awaited. The loop behind them lives in `attempt.rs`.
+//! Requests: what is wanted, by chaining, and sent when awaited. The loop behind them lives in `waiting.rs`.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -84,9 +84,10 @@ macro_rules! settings_of_all {
 
 macro_rules! settings_of_waiting {
     () => {
-        /// How long to wait, whether the lock is held by somebody else or too few nodes can be reached. The nodes have
-        /// their full time limit to answer once, and to be connected before, so that is the least. Zero asks once. Defaults
-        /// to no limit while it is held, and to ten seconds without a quorum.
+        /// How long to wait, whether the lock is held by somebody else or too few nodes can be reached. Where nobody waits on
+        /// this handle yet, the nodes have their full time limit to answer once, and to be connected before, so that is the
+        /// least; whoever comes to a queue asks just before the end at the latest. Zero asks once. Defaults to no limit while
+        /// it is held, and to ten seconds without a quorum.
         #[must_use = "a request does nothing until it is awaited"]
         pub fn wait_for(mut self, limit: Duration) -> Self {
             self.wanted().wait_for = Some(limit);

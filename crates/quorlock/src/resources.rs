@@ -118,6 +118,10 @@ impl Keys {
         &self.resources
     }
 
+    pub(crate) fn shared(&self) -> Arc<[String]> {
+        Arc::clone(&self.keys)
+    }
+
     pub(crate) fn as_slice(&self) -> &[String] {
         &self.keys
     }

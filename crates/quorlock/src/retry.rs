@@ -5,11 +5,16 @@ use std::time::Duration;
 use crate::entropy::Entropy;
 use crate::invalid::InvalidInput;
 
-/// How a waiting [`lock`](crate::Redlock::lock) spaces its attempts.
+/// How a waiting [`lock`](crate::Redlock::lock) spaces its attempts where no node tells it of a release (servers without RESP3, or
+/// a right that is missing), and while there is no quorum.
+///
+/// Where a node tells, whoever is first in the handle asks when it is told, and after half a second to a second in any case,
+/// whatever is set here; those behind it ask no sooner than by these delays.
 ///
 /// Each delay is drawn at random between a low and a growing high bound, so that contenders do not meet again
 /// (the published page asks for a random delay). The low bound is twice the measured time of an acquire, but at least
-/// `shortest`; the high bound doubles from there up to `longest`, and is never less than twice the low one.
+/// `shortest`; the high bound doubles from there up to `longest`, and is never less than twice the low one. The low bound is
+/// also what is kept of `wait_for` for the last question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     shortest: Duration,
@@ -22,7 +27,7 @@ impl Retry {
     pub const DEFAULT: Self = Self::between(Self::DEFAULT_SHORTEST, Self::DEFAULT_LONGEST);
     /// Enough for a loaded node on the same network not to be hammered.
     pub const DEFAULT_SHORTEST: Duration = Duration::from_millis(1);
-    /// What a free lock may stay unseen for.
+    /// What a free lock may stay unseen for where no node tells.
     pub const DEFAULT_LONGEST: Duration = Duration::from_millis(100);
 
     /// Delays from `shortest` up to `longest`, or, on slow nodes, more: see the type.

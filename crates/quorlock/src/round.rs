@@ -55,6 +55,8 @@ pub(crate) enum Missed {
         took: Option<Duration>,
         /// What was taken, being given back: the answers tell what is there instead. For who looks first.
         undone: Option<FanOut>,
+        /// Who said so first: a release is heard of soonest there.
+        by: Option<usize>,
     },
     NoQuorum(Vec<NodeError>),
     TooLate {
@@ -84,9 +86,13 @@ pub(crate) fn acquire(
         let mut asked = nodes.ask(nodes.all(), asking, Wake::Decided { needed });
         let mut ballot = Ballot::needing(needed, nodes);
         let mut counters = Counters::default();
+        let mut denied_by = None;
         let end = later(start, time_limit).min(deadline);
         asked
             .until(end, |index, reply| {
+                if matches!(reply, Reply::Denied) {
+                    denied_by.get_or_insert(index);
+                }
                 let failure = objection(index, reply, fence, &mut counters);
                 if failure.as_ref().is_some_and(Failure::is_not_applied) {
                     undo.spare(index);
@@ -116,7 +122,7 @@ pub(crate) fn acquire(
             Verdict::Won => Err(Missed::TooLate { took }),
             Verdict::Denied => {
                 let took = is_decided.then_some(took);
-                Err(Missed::Denied { took, undone: Some(undo.give_back()) })
+                Err(Missed::Denied { took, undone: Some(undo.give_back()), by: denied_by })
             }
             Verdict::NoQuorum | Verdict::Pending => Err(Missed::NoQuorum(ballot.errors(nodes))),
         }

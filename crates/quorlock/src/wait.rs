@@ -1,4 +1,5 @@
-//! When a waiting lock asks again, and when it gives up. Pure: takes the time, returns what to do.
+//! For how long a call goes on, and when it gives up. When it asks again after a denial is `waiting.rs`'s. Pure: takes the time, returns
+//! what to do.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -37,7 +38,7 @@ pub(crate) enum Next {
 ///
 /// A denial is waited for as long as the caller says, by default for ever. Without a quorum the limit is the caller's
 /// too, by default [`NO_QUORUM_LIMIT`], counted from the first failure in a row. The first round has its full time limit
-/// whatever the caller says: one that is cut tells nothing of the lock.
+/// whatever the caller says, unless others waited before it: one that is cut tells nothing of the lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
     begun: Instant,

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use redis::ProtocolVersion;
+
 use super::asked::{Asked, NodeLine, Origin, Vote};
 use super::join::{Joined, Place};
 use super::owed::{Debt, MAX_UNANSWERED, SLACK};
@@ -106,6 +108,15 @@ impl Session {
 
     pub(super) fn evicts(&self) -> Option<&String> {
         self.evicts.as_ref()
+    }
+
+    /// Where the server tells of changes, if it does, and if what it says of a lock is worth hearing.
+    pub(super) fn told_at(&self) -> Option<Place> {
+        let tells = self.place.protocol != ProtocolVersion::RESP2
+            && self.compared.is_none()
+            && matches!(self.fitness, Fitness::Voting)
+            && !self.is_full();
+        tells.then(|| self.place.clone())
     }
 
     pub(super) fn place(&self) -> &Place {

@@ -10,7 +10,7 @@
 //! 3. A release is noted as owed before it is sent, and forgotten only when the node has confirmed it. A new connection
 //!    first kills the old one, then sends what is owed, and only then anything else.
 //! 4. The line takes whatever is put. So what may wait for an answer is bounded before it (`MAX_UNANSWERED`), but for
-//!    releases, of which there are no more than locks.
+//!    releases, of which there are no more than locks, and for what those ask who listen, one at a time for each queue of waiters.
 //! 5. A node is asked for a new lock only while it is known to be fit, and its grant counts only if its marker was not seen to
 //!    change between the question and the answer (G1; `join.rs`).
 //! 6. A connection that owes an answer, gives none for half of its patience and does not even answer a `PING` for the other
@@ -25,6 +25,8 @@ mod exchange;
 pub(crate) mod fuzz;
 mod join;
 mod line;
+mod listeners;
+mod listening;
 mod login;
 mod marker;
 mod meter;
@@ -48,6 +50,7 @@ pub use self::address::Server;
 pub(crate) use self::address::{Address, parse_all};
 use self::exchange::Session;
 pub(crate) use self::join::{Joining, Servers};
+use self::listening::Telling;
 pub(crate) use self::login::AskCredentials;
 use self::owed::Owed;
 use self::session::Identity;
@@ -60,7 +63,7 @@ use crate::crowd::Crowd;
 use crate::entropy::Entropy;
 use crate::error::{Failure, NodeError};
 use crate::event::Audience;
-use crate::node::{Acted, Mode, Node, ReplyTo};
+use crate::node::{Acted, Listening, Mode, Node, ReplyTo};
 use crate::one_task::OneTask;
 use crate::standing::{Fitness, Standing};
 use crate::sync::lock;
@@ -172,6 +175,17 @@ impl Node for RedisNode {
                 Fitness::Refused(failure) => Standing::Refused(error(failure)),
             },
         }
+    }
+
+    fn listen(&self, keys: &[String]) -> BoxFuture<'static, Option<Listening>> {
+        let place = match &lock(&self.shared.state).link {
+            Link::Up(session) => session.told_at(),
+            _ => None,
+        };
+        let Some(place) = place else { return Box::pin(std::future::ready(None)) };
+        let telling =
+            if self.shared.joining.is_some() { Telling::Asked } else { Telling::NotAsked };
+        Box::pin(listening::listen(place, keys.to_vec(), telling))
     }
 
     fn bootstrap(&self, mode: Mode) -> BoxFuture<'static, Result<Acted, Failure>> {

@@ -10,7 +10,7 @@ use super::asked::{NodeDriver, NodeLine};
 use super::join::{Joined, Place};
 use super::line::Driver;
 use super::login::{as_whom, log_in, read, words};
-use super::marker::Watch;
+use super::marker::{Ear, Watch};
 use super::meter::Metered;
 use super::wire::Abort;
 use crate::error::{Failure, NodeErrorKind};
@@ -71,10 +71,11 @@ async fn meet(
 ) -> Result<Opened, Failure> {
     let wire = node.connector.connect(node.address.server.clone(), abort).await;
     let wire = wire.map_err(|error| Failure::with_source(NodeErrorKind::Down, error))?;
-    let watch = Arc::new(Watch::default());
-    let heard = Arc::clone(&watch);
+    let marker = node.joining.as_ref().map(|joining| joining.assertion.marker.clone());
+    let watch = Arc::new(Watch::new(marker));
+    let ear = Ear(Arc::clone(&watch));
     let (line, mut driver) =
-        Driver::new(Metered::new(wire), node.crowd.clone(), move |push| heard.hear(&push));
+        Driver::new(Metered::new(wire), node.crowd.clone(), move |push| ear.hear(&push));
     let mut met = Box::pin(async {
         let protocol = log_in(&line, login).await?;
         let introduced = introduce(&line, &node.client_name, previous).await;

@@ -332,7 +332,7 @@ async fn an_attempt_is_hopeless_once_nodes_that_refuse_for_good_leave_too_few() 
         let missed = attempt(&nodes).await.unwrap_err();
         assert_eq!(missed.is_final(3, &nodes), refusing == 3, "{refusing} of 5, 3 needed");
     }
-    let denied = Missed::Denied { took: None, undone: None };
+    let denied = Missed::Denied { took: None, undone: None, by: None };
     assert!(!denied.is_final(3, &nodes(5).0));
 }
 
