@@ -82,6 +82,33 @@ async fn waiters_that_are_not_polled_any_more_hold_up_nobody_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_who_come_to_stand_behind_waiters_that_are_not_polled_do_not_wait_for_their_old_place()
+ {
+    let (nodes, net, _) = pipes(5);
+    let holder = handle(&nodes, &net);
+    let other = waiting_as(Retry::DEFAULT, &nodes, &net);
+    let guard = holder.lock("r").await.unwrap();
+    let ahead: Vec<_> = (0..48).map(|_| wait(&other)).collect();
+    sleep(MS).await;
+    let mut stuck: Vec<_> = (0..2).map(|_| Box::pin(other.lock("r").into_future())).collect();
+    for waiter in &mut stuck {
+        assert!(timeout(MS, waiter).await.is_err());
+    }
+    let behind = wait(&other);
+    sleep(MS).await;
+    guard.release().await.unwrap();
+    let mut last = Instant::now();
+    for waiter in ahead {
+        let (had, guard) = waiter.await.unwrap();
+        guard.release().await.unwrap();
+        last = had;
+    }
+    let (had, _guard) = behind.await.unwrap();
+    assert!(had - last <= 4 * ANYWAY[1], "{:?}", had - last);
+    drop(stuck);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_asks_nothing_when_others_leave_the_queue() {
     let (nodes, net, _) = pipes(5);
     let (holder, other) = (handle(&nodes, &net), handle(&nodes, &net));
@@ -157,6 +184,7 @@ async fn whoever_had_it_last_gives_no_way_to_those_who_are_gone() {
         drop(other.lock("r").await.unwrap());
         took.push(begun.elapsed());
     }
+    assert!(took[0] > Duration::ZERO, "he gives way at first: {took:?}");
     assert_eq!(took[19], Duration::ZERO, "{took:?}");
 }
 

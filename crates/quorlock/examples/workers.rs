@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn take_turns(number: u32, redlock: Redlock, work: &Work) -> Result<u32, quorlock::Error> {
     let mut turns = 0;
     loop {
-        // Waiters are not served in order: who has just had a turn lets the others go first.
+        // Who has just had a turn lets the others go first.
         sleep(Duration::from_millis(100)).await;
         let guard = redlock.lock("jobs").wait_for(Duration::from_secs(10)).await?;
         let done = work.done.load(Relaxed);

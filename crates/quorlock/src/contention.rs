@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 const SHORTEST_SLOT: Duration = Duration::from_millis(1);
 /// So often a lock has to be got without anybody in the way until nobody is expected any more.
 const CALM: u32 = 16;
-/// Whoever was in the way longer ago is not expected any more either.
-const MEMORY: Duration = Duration::from_secs(10);
+/// Who has not had it for so long expects nobody any more either.
+const MEMORY: Duration = Duration::from_secs(60);
 /// The most places that one collision costs, as a power of two.
 const FARTHEST: u32 = 3;
 /// More are not told apart: nobody holds back for longer.
@@ -81,7 +81,7 @@ impl Contention {
     }
 
     /// How long to hold back before the next look, now that it is free, or may be.
-    pub(crate) fn hold_back(&mut self, now: Instant, slot: Duration) -> Duration {
+    pub(crate) fn give_way(&mut self, now: Instant, slot: Duration) -> Duration {
         // Not as long as this handle may still have it.
         if self.is_fresh && self.is_expected(now, slot) {
             (self.is_fresh, self.is_behind) = (false, true);
@@ -169,16 +169,16 @@ mod tests {
         let now = SystemClock.now();
         let mut contention = after(3, now);
         assert!(contention.is_expected(later(now, 5 * MS), MS));
-        assert_eq!(contention.hold_back(later(now, 5 * MS), MS), 3 * MS);
+        assert_eq!(contention.give_way(later(now, 5 * MS), MS), 3 * MS);
         let another = || Some(holder(9));
         contention.held(None, Told::Yes);
-        assert_eq!(contention.hold_back(later(now, 9 * MS), MS), 3 * MS, "it is his handle's");
+        assert_eq!(contention.give_way(later(now, 9 * MS), MS), 3 * MS, "it is his handle's");
         contention.held(another(), Told::NotYet);
-        assert_eq!(contention.hold_back(later(now, 9 * MS), MS), 2 * MS, "one had it since");
+        assert_eq!(contention.give_way(later(now, 9 * MS), MS), 2 * MS, "one had it since");
         contention.held(another(), Told::NotYet);
-        assert_eq!(contention.hold_back(now, MS), 2 * MS, "he still has");
+        assert_eq!(contention.give_way(now, MS), 2 * MS, "he still has");
         (0..5).for_each(|_| contention.held(another(), Told::Yes));
-        assert_eq!(contention.hold_back(now, MS), Duration::ZERO);
+        assert_eq!(contention.give_way(now, MS), Duration::ZERO);
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
             contention.held(Some(Holder::of_value(&value(secret))), Told::NotYet)
         });
         contention.won(now);
-        assert_eq!(contention.hold_back(later(now, 5 * MS), MS), MS);
+        assert_eq!(contention.give_way(later(now, 5 * MS), MS), MS);
         assert_eq!(Holder::of_value(b"short"), Holder::of_value(b"short"));
     }
 
@@ -199,8 +199,8 @@ mod tests {
         let now = SystemClock.now();
         let mut contention = after(3, now);
         assert!(!contention.is_expected(now, MS) && !contention.is_over(now));
-        assert_eq!(contention.hold_back(now, MS), Duration::ZERO);
-        assert_eq!(contention.hold_back(later(now, MS), MS), 3 * MS, "who is next in the handle");
+        assert_eq!(contention.give_way(now, MS), Duration::ZERO);
+        assert_eq!(contention.give_way(later(now, MS), MS), 3 * MS, "who is next in the handle");
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
                 contention.denied();
                 contention.free(unit);
                 contention.free(0.99);
-                contention.hold_back(now, MS)
+                contention.give_way(now, MS)
             })
         };
         let slots = |slots: [u32; 5]| slots.map(|slots| slots * MS);
@@ -229,9 +229,9 @@ mod tests {
             contention.denied();
             contention.free(0.99);
         }
-        assert_eq!(contention.hold_back(now, MS), MOST * MS);
+        assert_eq!(contention.give_way(now, MS), MOST * MS);
         let mut crowded = after(255, now);
-        assert_eq!(crowded.hold_back(later(now, MS), MS), MOST * MS);
+        assert_eq!(crowded.give_way(later(now, MS), MS), MOST * MS);
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
         for _ in 0..holds {
             let winner = loop {
                 let places: Vec<_> =
-                    all.iter_mut().map(|one| one.hold_back(now, slot).as_millis()).collect();
+                    all.iter_mut().map(|one| one.give_way(now, slot).as_millis()).collect();
                 let least = *places.iter().min().unwrap();
                 let asking: Vec<_> = (0..handles).filter(|i| places[*i] == least).collect();
                 now = later(now, slot * u32::try_from(least).unwrap());

@@ -85,7 +85,7 @@ macro_rules! settings_of_all {
 macro_rules! settings_of_waiting {
     () => {
         /// How long to wait, whether the lock is held by somebody else or too few nodes can be reached. Where nobody waits on
-        /// this handle yet, the nodes have their full time limit to answer once, and to be connected before, so that is the
+        /// this handle yet, and no other handle is expected to, the nodes have their full time limit to answer once, and to be connected before, so that is the
         /// least; whoever comes to a queue asks just before the end at the latest. Zero asks once. Defaults to no limit while
         /// it is held, and to ten seconds without a quorum.
         #[must_use = "a request does nothing until it is awaited"]

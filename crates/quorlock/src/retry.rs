@@ -14,7 +14,7 @@ use crate::invalid::InvalidInput;
 /// Each delay is drawn at random between a low and a growing high bound, so that contenders do not meet again
 /// (the published page asks for a random delay). The low bound is twice the measured time of an acquire, but at least
 /// `shortest`; the high bound doubles from there up to `longest`, and is never less than twice the low one. The low bound is
-/// also what is kept of `wait_for` for the last question.
+/// also what is kept of `wait_for` for the last question, at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     shortest: Duration,

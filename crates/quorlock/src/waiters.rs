@@ -1,5 +1,5 @@
 //! Those who wait for one lock on one handle, in the order in which they came: the first asks the nodes, and the others wait for
-//! their turn, or ask once in a while. What the handle knows of others who want it is kept beside them (`contention.rs`).
+//! their turn, or ask now and then. What the handle knows of others who want it is kept beside them (`contention.rs`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -42,7 +42,7 @@ struct Queue {
 }
 
 impl Queue {
-    fn place_of(&self, number: u64) -> Option<usize> {
+    fn rank_of(&self, number: u64) -> Option<usize> {
         // They are numbered as they come.
         self.waiting.binary_search_by_key(&number, |(number, _)| *number).ok()
     }
@@ -66,9 +66,12 @@ impl Waiters {
         .unwrap_or(false)
     }
 
-    /// This handle has it.
-    pub(crate) fn won(&self, keys: &Keys, now: Instant) {
-        self.find(keys, now, |queue| queue.contention.won(now));
+    /// This handle has it. What time it is, is only asked where somebody wants to know.
+    pub(crate) fn won(&self, keys: &Keys, clock: impl FnOnce() -> Instant) {
+        if self.count.load(Ordering::Relaxed) > 0 {
+            let now = clock();
+            self.find(keys, now, |queue| queue.contention.won(now));
+        }
     }
 
     /// What is known of one lock. Nothing, where all of it is out of date.
@@ -125,10 +128,10 @@ impl fmt::Debug for Waiters {
 
 /// Where somebody who waits stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Rank {
     /// He asks the nodes.
     First,
-    /// So many places behind: he asks once in a while, should those before him not be polled, and more seldom the farther he is.
+    /// So many places behind: he asks now and then, should those before him not be polled, and more seldom the farther he is.
     Behind(u32),
 }
 
@@ -141,10 +144,10 @@ pub(crate) struct Waiter<'a> {
 }
 
 impl Waiter<'_> {
-    pub(crate) fn place(&self) -> Place {
-        self.with(|queue| match queue.place_of(self.number) {
-            Some(0) => Place::First,
-            place => Place::Behind(place.and_then(|place| u32::try_from(place).ok()).unwrap_or(1)),
+    pub(crate) fn rank(&self) -> Rank {
+        self.with(|queue| match queue.rank_of(self.number) {
+            Some(0) => Rank::First,
+            place => Rank::Behind(place.and_then(|place| u32::try_from(place).ok()).unwrap_or(1)),
         })
     }
 
@@ -178,7 +181,7 @@ impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let mut queues = lock(&self.waiters.queues);
         let Some(queue) = queues.all.get_mut(self.keys.as_slice()) else { return };
-        let place = queue.place_of(self.number);
+        let place = queue.rank_of(self.number);
         let called = place.map_or_else(Vec::new, |place| {
             queue.waiting.remove(place);
             queue.called_from(place)
@@ -208,11 +211,11 @@ mod tests {
 
     #[test]
     fn they_come_forward_in_the_order_in_which_they_came() {
-        use Place::{Behind, First};
+        use Rank::{Behind, First};
         let (waiters, now) = (Waiters::default(), SystemClock.now());
         let [one, two, three, four] = std::array::from_fn(|_| waiters.join(&keys("a"), now));
         let other = waiters.join(&keys("b"), now);
-        let seen = |waiter: &Waiter<'_>| (waiter.place(), waiter.called().now_or_never().is_some());
+        let seen = |waiter: &Waiter<'_>| (waiter.rank(), waiter.called().now_or_never().is_some());
         assert_eq!([&one, &two].map(seen), [(First, false), (Behind(1), false)]);
         assert_eq!([&three, &four].map(seen), [(Behind(2), false), (Behind(3), false)]);
         drop(two);
@@ -249,10 +252,10 @@ mod tests {
             });
         }
         assert!(waiters.is_contended(&keys("7"), later(5 * MS), MS));
-        waiters.won(&keys("7"), later(5 * MS));
+        waiters.won(&keys("7"), || later(5 * MS));
         assert!(!waiters.is_contended(&keys("7"), later(5 * MS), MS), "it has it this moment");
         assert_eq!(lock(&waiters.queues).all.len(), 2 * TIDY_FROM);
-        drop(waiters.join(&keys("new"), later(Duration::from_secs(60))));
+        drop(waiters.join(&keys("new"), later(Duration::from_secs(120))));
         assert!(lock(&waiters.queues).all.is_empty());
     }
 }

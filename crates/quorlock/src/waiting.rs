@@ -14,7 +14,7 @@ use crate::retry::{Delays, jittered};
 use crate::round::Missed;
 use crate::validity::later;
 use crate::wait::{Next, Wait};
-use crate::waiters::{Place, Waiter};
+use crate::waiters::{Rank, Waiter};
 
 /// Whoever listens asks after this all the same, drawn between the two: what tells may fall silent.
 const ASK_ANYWAY: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
@@ -28,7 +28,7 @@ struct Rest {
     /// When to ask for the last time.
     last: Instant,
     /// After how long to ask where no node tells of a release.
-    poll: Duration,
+    untold: Duration,
     /// After how long to ask for each place behind the first, should those before not be polled.
     instead: Duration,
     /// After how long as the first to ask whatever is told.
@@ -92,7 +92,7 @@ impl Core {
         };
         match first {
             Ok(guard) => {
-                self.waiters.won(&wish.terms.keys, begun);
+                self.waiters.won(&wish.terms.keys, || self.nodes.clock.now());
                 Ok(guard)
             }
             // Boxed likewise: most locks are free.
@@ -126,8 +126,8 @@ impl Core {
                 return Err(self.error(wish, missed, Duration::ZERO));
             }
             let (next, rest) = self.next(&missed, &mut wait, &mut delays, (slot(pace), is_new));
-            let poll = rest.after(rest.poll, clock.now());
-            if let Some(error) = self.foreign(wish, &mut missed, poll).await {
+            let untold = rest.after(rest.untold, clock.now());
+            if let Some(error) = self.foreign(wish, &mut missed, untold).await {
                 return Err(error);
             }
             match (&missed, next) {
@@ -139,7 +139,7 @@ impl Core {
                 (_, Next::AskAfter(_)) => {
                     // Only a denial is waited for in turn.
                     waiter = None;
-                    clock.sleep_until(poll).await;
+                    clock.sleep_until(untold).await;
                 }
                 (_, Next::GiveUpAfter(_)) => {
                     drop(waiter);
@@ -153,7 +153,7 @@ impl Core {
             let time_limit = wait.cut(wish.terms.time_limit, start);
             match self.attempt(wish, time_limit, start).await {
                 Ok(guard) => {
-                    self.waiters.won(keys, clock.now());
+                    self.waiters.won(keys, || clock.now());
                     return Ok(guard);
                 }
                 Err(new) => {
@@ -192,8 +192,8 @@ impl Core {
         let last = later(now, rest);
         let soonest = if is_new { now } else { later(now, slot) };
         let anyway = jittered(ASK_ANYWAY[0], ASK_ANYWAY[1], &self.entropy);
-        let (poll, instead) = (delay, delay.max(anyway));
-        (next, Rest { soonest, last, poll, instead, anyway, slot, is_new })
+        let (untold, instead) = (delay, delay.max(anyway));
+        (next, Rest { soonest, last, untold, instead, anyway, slot, is_new })
     }
 
     /// Waits until it makes sense to ask again.
@@ -203,8 +203,8 @@ impl Core {
             return Why::Time;
         }
         let now = clock.now();
-        let [poll, anyway] = [rest.poll, rest.anyway].map(|span| rest.after(span, now));
-        let mut back = waiter.contention(|contention| contention.hold_back(now, rest.slot));
+        let [untold, anyway] = [rest.untold, rest.anyway].map(|span| rest.after(span, now));
+        let mut back = waiter.contention(|contention| contention.give_way(now, rest.slot));
         let (mut told, mut is_ready) = (Told::NotYet, !back.is_zero());
         loop {
             if !back.is_zero() {
@@ -217,11 +217,11 @@ impl Core {
             let Some(Listening { found, changed }) =
                 self.listen(wish, waiter, anyway, rest.slot).await
             else {
-                while !self.is_over_at(poll, waiter).await {}
+                while !self.is_over_at(untold, waiter).await {}
                 return Why::Time;
             };
             let Found::Held { by, left } = found else {
-                back = self.hold_back(waiter, rest);
+                back = self.gives_way(waiter, rest);
                 if is_ready || back.is_zero() {
                     return self.at_soonest(rest).await;
                 }
@@ -239,7 +239,7 @@ impl Core {
             if clock.now() >= anyway || self.check_open().is_err() {
                 return Why::Time;
             }
-            back = self.hold_back(waiter, rest);
+            back = self.gives_way(waiter, rest);
             if wish.terms.keys.as_slice().len() > 1 {
                 // One may be free and not the other.
                 back = back.max(rest.slot);
@@ -268,20 +268,17 @@ impl Core {
 
     /// Waits until it is first in its handle; says whether it is, or whether the time has come before.
     async fn becomes_first(&self, waiter: &Waiter<'_>, rest: &Rest) -> bool {
+        let clock = &self.nodes.clock;
+        let begun = clock.now();
         loop {
-            if self.check_open().is_err() {
+            let Rank::Behind(others) = waiter.rank() else { return self.check_open().is_ok() };
+            let due = rest.after(rest.instead.saturating_mul(others), begun);
+            if self.check_open().is_err() || clock.now() >= due {
                 return false;
             }
-            let end = match waiter.place() {
-                Place::First => return true,
-                Place::Behind(places) => {
-                    let instead = rest.instead.saturating_mul(places);
-                    rest.after(instead, self.nodes.clock.now())
-                }
-            };
-            if self.is_over_at(end, waiter).await {
-                return false;
-            }
+            // Only who comes to the front is called, and those before may not be polled.
+            let look = rest.after(rest.instead, clock.now()).min(due);
+            self.is_over_at(look, waiter).await;
         }
     }
 
@@ -304,10 +301,10 @@ impl Core {
     }
 
     /// It is free, or may be: how long to hold back before the next look.
-    fn hold_back(&self, waiter: &Waiter<'_>, rest: &Rest) -> Duration {
+    fn gives_way(&self, waiter: &Waiter<'_>, rest: &Rest) -> Duration {
         waiter.contention(|contention| {
             contention.free(self.entropy.unit());
-            contention.hold_back(self.nodes.clock.now(), rest.slot)
+            contention.give_way(self.nodes.clock.now(), rest.slot)
         })
     }
 

@@ -115,6 +115,7 @@ impl Session {
         let tells = self.place.protocol != ProtocolVersion::RESP2
             && self.compared.is_none()
             && matches!(self.fitness, Fitness::Voting)
+            && !self.place.watch.is_mute()
             && !self.is_full();
         tells.then(|| self.place.clone())
     }

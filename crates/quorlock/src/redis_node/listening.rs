@@ -14,7 +14,7 @@ const ON: [&str; 4] = ["CLIENT", "TRACKING", "ON", "OPTIN"];
 /// Of what is read next it is: of its next change, once.
 const NEXT: [&str; 3] = ["CLIENT", "CACHING", "YES"];
 
-/// The last place of what tells who holds a key: no secret is read, and no more of what is no lock's.
+/// The last byte of what tells who holds a key: no secret is read, and no more of what is no lock's.
 const HOLDER: &str = "35";
 
 /// Whether the server has been told to tell.
@@ -35,9 +35,17 @@ pub(super) async fn listen(place: Place, keys: Vec<String>, telling: Telling) ->
     let ahead = commands.len() - 3 * keys.len();
     let listener = place.watch.listeners().join(keys);
     let answers = place.line.ask_all(&commands).await;
+    if answers.iter().any(is_refused) {
+        place.watch.note_mute();
+    }
     let found = answers[ahead..].chunks(3).map(found).collect::<Option<Vec<_>>>()?;
     let found = found.into_iter().fold(Found::Free, longest);
     Some(Listening { found, changed: Box::pin(listener.changed()) })
+}
+
+/// Whether it will be so for all of this connection: no right to it, or no such command.
+fn is_refused(answer: &RedisResult<Value>) -> bool {
+    answer.as_ref().is_err_and(|error| matches!(error.code(), Some("NOPERM" | "ERR")))
 }
 
 /// What was answered of one key.

@@ -2,7 +2,7 @@
 //! follows, is `join.rs`'s and `connection.rs`'s, and of other keys `listening.rs`'s.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
@@ -18,11 +18,21 @@ pub(super) struct Watch {
     changes: AtomicU64,
     changed: Notify,
     listeners: Arc<Listeners>,
+    /// It refuses to tell of any other key.
+    is_mute: AtomicBool,
 }
 
 impl Watch {
     pub(super) fn new(marker: Option<String>) -> Self {
         Self { marker, ..Self::default() }
+    }
+
+    pub(super) fn is_mute(&self) -> bool {
+        self.is_mute.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_mute(&self) {
+        self.is_mute.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn listeners(&self) -> &Arc<Listeners> {

@@ -10,7 +10,8 @@
 //! 3. A release is noted as owed before it is sent, and forgotten only when the node has confirmed it. A new connection
 //!    first kills the old one, then sends what is owed, and only then anything else.
 //! 4. The line takes whatever is put. So what may wait for an answer is bounded before it (`MAX_UNANSWERED`), but for
-//!    releases, of which there are no more than locks, and for what those ask who listen, one at a time for each queue of waiters.
+//!    releases, of which there are no more than locks, and for the looks of those who listen: three commands a key, one look at a time for each queue of
+//!    waiters; what was not waited for stays until it is answered or the connection is given up.
 //! 5. A node is asked for a new lock only while it is known to be fit, and its grant counts only if its marker was not seen to
 //!    change between the question and the answer (G1; `join.rs`).
 //! 6. A connection that owes an answer, gives none for half of its patience and does not even answer a `PING` for the other
