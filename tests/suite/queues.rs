@@ -6,12 +6,22 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::join_all;
-use quorlock::{Error, Retry};
+use quorlock::{Error, Redlock, Retry};
 use quorlock_testkit::embedded::EmbeddedNode;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{TTL, pipes};
-use crate::told::{ANYWAY, MS, commands, handle, rounds, wait, waiting_as};
+use crate::told::{ANYWAY, MS, commands, handle, held, rounds, wait, waiting_as};
+
+/// Takes the lock so often, holds it for longer than a slot, and notes each time who has it.
+async fn take_turns(redlock: Redlock, who: usize, order: Arc<Mutex<Vec<usize>>>, turns: usize) {
+    for _ in 0..turns {
+        let guard = redlock.lock("r").await.expect("its turn comes");
+        order.lock().expect("nobody panics with it").push(who);
+        sleep(5 * MS).await;
+        guard.release().await.expect("all nodes are well");
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn waiters_of_one_handle_get_it_in_the_order_in_which_they_came_and_one_asks_for_all() {
@@ -42,9 +52,7 @@ async fn waiters_of_one_handle_get_it_in_the_order_in_which_they_came_and_one_as
 
 #[tokio::test(start_paused = true)]
 async fn whoever_gives_up_hands_on_his_turn() {
-    let (nodes, net, _) = pipes(5);
-    let (holder, other) = (handle(&nodes, &net), handle(&nodes, &net));
-    let guard = holder.lock("r").await.unwrap();
+    let (_nodes, guard, other) = held().await;
     let first = wait(&other);
     sleep(MS).await;
     let second = wait(&other);
@@ -148,15 +156,7 @@ async fn two_handles_that_both_want_it_take_turns() {
     nodes.iter().for_each(|node| drop(node.run(&["SET", "r", "somebody", "PX", "20"])));
     let order = Arc::new(Mutex::new(Vec::new()));
     let all = (0..2).map(|index| {
-        let (redlock, order) = (handle(&nodes, &net), Arc::clone(&order));
-        tokio::spawn(async move {
-            for _ in 0..TURNS {
-                let guard = redlock.lock("r").await.unwrap();
-                order.lock().unwrap().push(index);
-                sleep(5 * MS).await;
-                guard.release().await.unwrap();
-            }
-        })
+        tokio::spawn(take_turns(handle(&nodes, &net), index, Arc::clone(&order), TURNS))
     });
     let begun = Instant::now();
     join_all(all).await.into_iter().for_each(|all| all.unwrap());
@@ -190,9 +190,7 @@ async fn whoever_had_it_last_gives_no_way_to_those_who_are_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handle_that_is_closed_ends_every_wait_at_once() {
-    let (nodes, net, _) = pipes(5);
-    let (holder, other) = (handle(&nodes, &net), handle(&nodes, &net));
-    let guard = holder.lock("r").await.unwrap();
+    let (_nodes, guard, other) = held().await;
     let waits = (0..3).map(|_| {
         let other = other.clone();
         tokio::spawn(async move { other.lock("r").await })
@@ -210,9 +208,7 @@ async fn a_handle_that_is_closed_ends_every_wait_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_may_wait_but_for_a_moment_asks_although_others_are_expected() {
-    let (nodes, net, _) = pipes(5);
-    let (holder, other) = (handle(&nodes, &net), handle(&nodes, &net));
-    let guard = holder.lock("r").await.unwrap();
+    let (_nodes, guard, other) = held().await;
     let waiting = wait(&other);
     sleep(5 * MS).await;
     guard.release().await.unwrap();
@@ -257,15 +253,7 @@ async fn a_handle_that_many_wait_on_takes_turns_with_another() {
     let handles = [handle(&nodes, &net), handle(&nodes, &net)];
     // Four wait on the first handle, and one on the second.
     let all = [0, 0, 0, 0, 1].map(|index| {
-        let (redlock, order) = (handles[index].clone(), Arc::clone(&order));
-        tokio::spawn(async move {
-            for _ in 0..TURNS {
-                let guard = redlock.lock("r").await.unwrap();
-                order.lock().unwrap().push(index);
-                sleep(5 * MS).await;
-                guard.release().await.unwrap();
-            }
-        })
+        tokio::spawn(take_turns(handles[index].clone(), index, Arc::clone(&order), TURNS))
     });
     join_all(all).await.into_iter().for_each(|all| all.unwrap());
     let order = order.lock().unwrap();

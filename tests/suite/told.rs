@@ -29,6 +29,14 @@ pub(crate) fn commands(nodes: &[EmbeddedNode]) -> u64 {
     nodes.iter().map(EmbeddedNode::commands).sum()
 }
 
+/// Nodes, the lock held on them, and a handle that wants it.
+pub(crate) async fn held() -> (Vec<EmbeddedNode>, quorlock::Guard, Redlock) {
+    let (nodes, net, _) = pipes(5);
+    let guard = handle(&nodes, &net).lock("r").await.expect("it is free");
+    let other = handle(&nodes, &net);
+    (nodes, guard, other)
+}
+
 /// How often the nodes were asked for the lock, by the one that was asked the most.
 pub(crate) fn rounds(nodes: &[EmbeddedNode]) -> usize {
     let asked = |line: &&String| line.starts_with("SET r ");
@@ -46,9 +54,7 @@ pub(crate) fn wait(redlock: &Redlock) -> tokio::task::JoinHandle<(Instant, quorl
 
 #[tokio::test(start_paused = true)]
 async fn a_waiter_asks_nothing_until_it_is_told_and_then_has_it_at_once() {
-    let (nodes, net, _) = pipes(5);
-    let (holder, other) = (handle(&nodes, &net), handle(&nodes, &net));
-    let guard = holder.lock("r").await.unwrap();
+    let (nodes, guard, other) = held().await;
     let waiting = wait(&other);
     sleep(MS).await;
     let before = commands(&nodes);
@@ -100,9 +106,7 @@ async fn waiters_on_several_resources_are_told_of_each() {
 #[tokio::test(start_paused = true)]
 async fn a_waiter_hears_the_end_of_the_node_that_was_to_tell_it_and_listens_to_another() {
     for down in 0..5 {
-        let (nodes, net, _) = pipes(5);
-        let (holder, other) = (handle(&nodes, &net), handle(&nodes, &net));
-        let guard = holder.lock("r").await.unwrap();
+        let (nodes, guard, other) = held().await;
         let waiting = wait(&other);
         sleep(MS).await;
         nodes[down].crash();
@@ -198,9 +202,7 @@ async fn g7_a_node_that_falls_silent_before_it_can_say_that_it_will_tell_delays_
 
 #[tokio::test(start_paused = true)]
 async fn whoever_has_waited_long_is_not_late_for_it() {
-    let (nodes, net, _) = pipes(5);
-    let (holder, other) = (handle(&nodes, &net), handle(&nodes, &net));
-    let guard = holder.lock("r").await.unwrap();
+    let (_nodes, guard, other) = held().await;
     let waiting = wait(&other);
     // Extended again and again, and asked for again and again.
     sleep(60_000 * MS).await;

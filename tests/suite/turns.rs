@@ -10,12 +10,11 @@ use quorlock_testkit::embedded::{EmbeddedNode, PipeNet};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{Dice, MAX_TTL, TTL, pipes};
+use crate::told::ANYWAY;
 
 const MS: Duration = Duration::from_millis(1);
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(100);
-/// Whoever is not asked to asks all the same, no sooner than after this.
-const ANYWAY: Duration = Duration::from_millis(500);
 
 #[tokio::test(start_paused = true)]
 async fn where_no_node_tells_a_waiter_sends_no_more_and_no_fewer_commands_than_its_retry_says() {
@@ -39,7 +38,7 @@ async fn where_no_node_tells_a_waiter_sends_no_more_and_no_fewer_commands_than_i
         assert!(join_all(waits).await.iter().all(Result::is_err));
         // An attempt is a script, since nobody tells of the marker either, and a release where it was sent.
         let attempts = |rest: Duration| u64::try_from(WAIT.as_millis() / rest.as_millis()).unwrap();
-        let others = handles * (waiters - 1) * (attempts(ANYWAY) + 2);
+        let others = handles * (waiters - 1) * (attempts(ANYWAY[0]) + 2);
         let most = 2 * (handles * (attempts(SHORTEST) + 2) + others);
         let fewest = handles * attempts(LONGEST);
         for (node, before) in nodes.iter().zip(before) {

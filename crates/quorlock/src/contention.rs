@@ -71,8 +71,7 @@ impl Contention {
 
     /// Whether all that it knows is out of date.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
-        self.expected == 0
-            || self.won.is_none_or(|won| now.saturating_duration_since(won) >= MEMORY)
+        self.is_unknown() || self.won.is_none_or(|won| now.saturating_duration_since(won) >= MEMORY)
     }
 
     /// Whether it knows nothing.

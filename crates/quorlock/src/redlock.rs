@@ -75,7 +75,7 @@ impl Redlock {
     /// expiry, which is no lock. [`Error::NoQuorum`] when too few nodes could be reached until the limit, at once when so
     /// many of them are misconfigured that waiting cannot help; [`Error::TooLate`] when they answered too slowly for the
     /// TTL. What was taken is given back in the background on every node that was or may have been asked.
-    /// [`Error::Quarantined`] at once when nodes that may have forgotten locks leave no quorum for longer than the wait
+    /// [`Error::Quarantined`] at once (behind others likewise) when nodes that may have forgotten locks leave no quorum for longer than the wait
     /// would last. [`Error::Closed`] after [`close`](Self::close).
     ///
     /// # Cancel safety
