@@ -12,7 +12,7 @@ use futures::{FutureExt, StreamExt};
 use crate::clock::{Clock, Spawner};
 use crate::crowd::Crowd;
 use crate::event::Audience;
-use crate::node::{CONNECT_LIMIT, Inbox, Node, NodeSet, Question, Reply, ReplyTo, Wake};
+use crate::node::{CONNECT_LIMIT, Heir, Inbox, Node, NodeSet, Question, Reply, ReplyTo, Wake};
 use crate::quorum::{Verdict, quorum};
 use crate::timers::Timers;
 use crate::validity::later;
@@ -120,11 +120,9 @@ pub(crate) struct FanOut {
 }
 
 impl FanOut {
-    /// The verdict is there: nobody hurries for what is still to come.
-    pub(crate) fn note_verdict(&mut self) {
-        if std::mem::take(&mut self.is_awaited) {
-            self.nodes.crowd.leave();
-        }
+    /// Nobody waits any more: `heir` hears what is there and what comes.
+    pub(crate) fn leave_to(self, heir: Arc<dyn Heir>) {
+        self.inbox.leave_to(heir);
     }
 
     /// Asks one node more: its reply comes among the others.
@@ -182,7 +180,10 @@ impl FanOut {
 
 impl Drop for FanOut {
     fn drop(&mut self) {
-        self.note_verdict();
+        // The verdict is there, or nobody waits for it: nobody hurries for what is still to come.
+        if self.is_awaited {
+            self.nodes.crowd.leave();
+        }
         self.inbox.close();
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 
 pub use self::inbox::ReplyTo;
-pub(crate) use self::inbox::{Inbox, Wake};
+pub(crate) use self::inbox::{Heir, Inbox, Wake};
 use crate::contention::Holder;
 use crate::error::{Failure, NodeErrorKind};
 use crate::resources::Keys;

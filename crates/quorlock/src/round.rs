@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use crate::audit::Baselines;
 use crate::error::{Failure, NodeError, NodeErrorKind};
-use crate::event::Event;
 use crate::fan_out::{FanOut, Nodes};
 use crate::fencing::{self, Counters, Fencing, FencingToken};
 use crate::lease::Terms;
@@ -20,11 +19,13 @@ mod audit;
 mod ballot;
 mod certify;
 mod release;
+mod repair;
 
 use audit::Audit;
 use ballot::Ballot;
 use certify::Raising;
 pub(crate) use release::{release, released};
+pub(crate) use repair::repair;
 
 /// A round that was won: from here on somebody must give it back.
 #[derive(Debug)]
@@ -272,55 +273,6 @@ pub(crate) async fn extend(
         _ if ballot.tally.is_majority_gone() => Err(NotKept::MajorityGone),
         _ => Err(NotKept::NoQuorum(ballot.errors(nodes))),
     }
-}
-
-/// Sets the lease again on nodes that have lost it, those that say so late included; in the background.
-///
-/// Only after a quorum kept it in the same round, only while that lasts, and never as a vote: a lease whose majority is
-/// gone is not brought back (G6).
-///
-/// `touch` hears which nodes may hold the keys before they are asked.
-pub(crate) fn repair(
-    nodes: &Arc<Nodes>,
-    terms: &Terms,
-    token: &Arc<Token>,
-    kept: Kept,
-    touch: impl Fn(NodeSet) + Send + 'static,
-) {
-    let Kept { until, missing, mut asked, audit } = kept;
-    if missing.is_empty() && asked.is_done() {
-        return;
-    }
-    asked.note_verdict();
-    let (nodes, terms, token) = (Arc::clone(nodes), terms.clone(), Arc::clone(token));
-    touch(missing);
-    let mut sent = nodes.clock.now();
-    let mut repairs = nodes.ask(missing, question(Verb::Repair, &terms, &token, sent), Wake::Each);
-    Arc::clone(&nodes).spawner.spawn(Box::pin(async move {
-        loop {
-            while let Some((index, reply)) = repairs.next().await {
-                if matches!(reply, Reply::Granted) {
-                    audit.repaired(&terms, index, sent);
-                    let (resources, node) = (terms.keys.resources(), nodes.list[index].name());
-                    nodes.audience.tell(|| Event::Repaired {
-                        resources: resources.clone(),
-                        node: Arc::clone(node),
-                    });
-                }
-            }
-            let Some((index, reply)) = asked.next().await else { return };
-            let is_missing = matches!(reply, Reply::Missing);
-            // Too late for a vote, and as good as any to tell of a clock.
-            drop(audit.objection(&nodes, &terms, index, reply));
-            let now = nodes.clock.now();
-            if is_missing && now < until {
-                let late = NodeSet::EMPTY.with(index);
-                touch(late);
-                sent = now;
-                repairs = nodes.ask(late, question(Verb::Repair, &terms, &token, sent), Wake::Each);
-            }
-        }
-    }));
 }
 
 /// What is asked for together with the lock, where it is to have a fencing token.

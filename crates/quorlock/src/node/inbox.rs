@@ -1,5 +1,6 @@
 //! Where the replies to one question come together, and when whoever waits for them is woken: not before they may decide.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -20,6 +21,12 @@ pub(crate) enum Wake {
         /// How many have to.
         needed: usize,
     },
+}
+
+/// Hears replies that nobody waits for, where they are read: it must not block.
+pub(crate) trait Heir: Send + Sync {
+    /// Node `index` has replied.
+    fn hear(self: Arc<Self>, index: usize, reply: Reply);
 }
 
 /// One question, and the replies to it that have come, in their order. One for all nodes: it is shared by each of them as
@@ -46,7 +53,27 @@ struct State {
     /// The votes so far; `None` where every reply wakes.
     tally: Option<Tally>,
     waiter: Option<Waker>,
-    is_closed: bool,
+    after: After,
+}
+
+/// What becomes of replies that come when nobody waits any more.
+#[derive(Default)]
+enum After {
+    /// Somebody waits.
+    #[default]
+    NotYet,
+    LetGo,
+    To(Arc<dyn Heir>),
+}
+
+impl fmt::Debug for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotYet => "NotYet",
+            Self::LetGo => "LetGo",
+            Self::To(_) => "To",
+        })
+    }
 }
 
 impl Inbox {
@@ -56,8 +83,8 @@ impl Inbox {
             Wake::Each => None,
             Wake::Decided { needed } => Some(Tally::new(needed.min(asked), asked)),
         };
-        let state =
-            State { came: SmallVec::new(), out: asked, tally, waiter: None, is_closed: false };
+        let (came, waiter, after) = (SmallVec::new(), None, After::NotYet);
+        let state = State { came, out: asked, tally, waiter, after };
         Self { question, replies: Replies::Here(Mutex::new(state)) }
     }
 
@@ -103,22 +130,49 @@ impl Inbox {
         Poll::Pending
     }
 
-    /// Nobody will look any more: replies still to come are let go, and nobody is woken by them.
+    /// Nobody will look any more: replies still to come are let go, unless they were left to somebody, and nobody is woken by
+    /// them.
     pub(crate) fn close(&self) {
         let mut state = self.state();
-        state.is_closed = true;
+        if matches!(state.after, After::NotYet) {
+            state.after = After::LetGo;
+        }
         // What is owed may keep the question for long.
         let (came, waiter) = (std::mem::take(&mut state.came), state.waiter.take());
         drop(state);
         drop((came, waiter));
     }
 
+    /// Nobody will look any more: `heir` hears the replies that are there, and those that come.
+    pub(crate) fn leave_to(&self, heir: Arc<dyn Heir>) {
+        let mut state = self.state();
+        if state.out > 0 {
+            state.after = After::To(Arc::clone(&heir));
+        }
+        let (came, waiter) = (std::mem::take(&mut state.came), state.waiter.take());
+        drop(state);
+        drop(waiter);
+        for (index, reply) in came {
+            Arc::clone(&heir).hear(index, reply);
+        }
+    }
+
     fn put(&self, index: usize, reply: Reply) {
         let mut state = self.state();
-        if state.is_closed {
-            return;
-        }
         state.out = state.out.saturating_sub(1);
+        match &mut state.after {
+            After::NotYet => {}
+            After::LetGo => return,
+            After::To(heir) => {
+                let heir = Arc::clone(heir);
+                if state.out == 0 {
+                    // He may hold on to all nodes.
+                    state.after = After::LetGo;
+                }
+                drop(state);
+                return heir.hear(index, reply);
+            }
+        }
         if let Some(tally) = &mut state.tally {
             tally.record(if reply.goes_along() { Vote::Granted } else { Vote::Failed });
         }
@@ -252,5 +306,35 @@ mod tests {
         ReplyTo::inbox(&another, 1).send(Reply::Granted);
         assert!(matches!(inbox.poll_next(&cx), Poll::Ready(Some((1, Reply::Granted)))));
         assert!(inbox.is_done());
+    }
+
+    /// Notes what it hears.
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<usize>>);
+
+    impl Heir for Notes {
+        fn hear(self: Arc<Self>, index: usize, _: Reply) {
+            lock(&self.0).push(index);
+        }
+    }
+
+    #[test]
+    fn whom_replies_are_left_to_hears_what_is_there_and_what_comes_and_is_let_go_after_the_last() {
+        let inbox = Arc::new(Inbox::new(question(Verb::Extend), 3, Wake::Each));
+        let bell = Arc::new(Bell::default());
+        let wakes = waker(Arc::clone(&bell));
+        assert!(inbox.poll_next(&Context::from_waker(&wakes)).is_pending());
+        ReplyTo::inbox(&inbox, 2).send(Reply::Granted);
+        bell.0.store(0, Ordering::SeqCst);
+        let notes = Arc::new(Notes::default());
+        inbox.leave_to(Arc::clone(&notes) as _);
+        inbox.close();
+        assert_eq!(*lock(&notes.0), [2]);
+        ReplyTo::inbox(&inbox, 0).send(Reply::Granted);
+        assert_eq!(Arc::strong_count(&notes), 2);
+        drop(ReplyTo::inbox(&inbox, 1));
+        assert_eq!(*lock(&notes.0), [2, 0, 1], "that nothing came is a reply as well");
+        assert_eq!(Arc::strong_count(&notes), 1);
+        assert_eq!(bell.0.load(Ordering::SeqCst), 0, "nobody waits");
     }
 }

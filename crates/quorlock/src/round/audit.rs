@@ -44,6 +44,8 @@ impl Audit {
         let backed = terms.validity.at_least(found).deadline(self.sent);
         self.baselines.set(index, Some(backed));
         let before = self.before.get(index).copied().flatten()?;
+        // Read at the soonest that can be: who is right even so needs no look at the clock.
+        audit::missing(before, found, self.sent)?;
         let missing = audit::missing(before, found, nodes.clock.now())?;
         nodes.audience.tell(|| Event::ClockAnomaly {
             node: Arc::clone(nodes.list[index].name()),

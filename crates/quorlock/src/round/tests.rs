@@ -228,51 +228,6 @@ async fn g6_an_extend_ends_at_the_old_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn g6_repair_follows_a_proven_majority_and_reaches_nodes_that_answer_late() {
-    let (nodes, scripted) = nodes(5);
-    scripted[0].plan(Verb::Extend, [after(0, Reply::Missing)]);
-    scripted[4].plan(Verb::Extend, [after(300, Reply::Missing)]);
-    let token = token();
-    let old = later(SystemClock.now(), 900 * MS);
-    let kept = extend(&nodes, &terms(), &token, &unknown(&nodes), old).await.unwrap();
-    assert!(scripted.iter().all(|node| !node.asked().contains(&Verb::Repair)));
-    repair(&nodes, &terms(), &token, kept, |_| {});
-    assert!(scripted[0].asked().contains(&Verb::Repair));
-    tokio::time::sleep(301 * MS).await;
-    assert!(scripted[4].asked().contains(&Verb::Repair));
-    assert!((1..4).all(|i| !scripted[i].asked().contains(&Verb::Repair)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn stragglers_that_are_only_followed_for_repairs_make_no_crowd() {
-    let (nodes, scripted) = nodes(5);
-    scripted[4].plan(Verb::Extend, [after(300, KEPT)]);
-    let old = later(SystemClock.now(), 900 * MS);
-    let token = token();
-    let kept = extend(&nodes, &terms(), &token, &unknown(&nodes), old).await.unwrap();
-    repair(&nodes, &terms(), &token, kept, |_| {});
-    // With one that waits there would be two.
-    nodes.crowd.enter();
-    nodes.crowd.begin_turn();
-    assert!(!nodes.crowd.holds_back(|| true, std::task::Waker::noop()));
-    nodes.crowd.enter();
-    nodes.crowd.begin_turn();
-    assert!(nodes.crowd.holds_back(|| true, std::task::Waker::noop()), "two that wait do");
-}
-
-#[tokio::test(start_paused = true)]
-async fn g6_no_node_is_repaired_once_the_extended_lease_is_over() {
-    let (nodes, scripted) = nodes(3);
-    scripted[2].plan(Verb::Extend, [after(988, Reply::Missing)]);
-    let token = token();
-    let old = later(SystemClock.now(), 900 * MS);
-    let kept = extend(&nodes, &terms(), &token, &unknown(&nodes), old).await.unwrap();
-    repair(&nodes, &terms(), &token, kept, |_| {});
-    tokio::time::sleep(2_000 * MS).await;
-    assert_eq!(scripted[2].asked(), [Verb::Extend]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_release_returns_when_a_quorum_has_answered_and_reports_each_node() {
     let (nodes, scripted) = nodes(5);
     let gone = Reply::Released { deleted: 0, others: 0, foreign: 0 };

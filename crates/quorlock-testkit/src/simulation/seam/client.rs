@@ -24,7 +24,7 @@ impl Network {
     pub(super) fn ask(&mut self, route: Route, question: Arc<Question>, to: ReplyTo) {
         self.start(route);
         if self.is_dead(route.client) || question.is_revoked() {
-            return fail(to, NodeErrorKind::Down);
+            return self.fail(to, NodeErrorKind::Down);
         }
         let owed = question.verb().is_release().then(|| self.number());
         if let Some(number) = owed {
@@ -36,7 +36,7 @@ impl Network {
             Phase::Idle | Phase::Connecting if question.verb() == Verb::Acquire => {
                 link.first_asked.push((question, to));
             }
-            _ => fail(to, NodeErrorKind::Down),
+            _ => self.fail(to, NodeErrorKind::Down),
         }
     }
 
@@ -147,11 +147,11 @@ impl Network {
                 if message.question.verb() == Verb::Acquire
                     && self.servers[route.node].memory != message.memory =>
             {
-                unanswered.answer(Reply::Failed(NodeErrorKind::Forgot.into()));
+                self.answer(unanswered, Reply::Failed(NodeErrorKind::Forgot.into()));
             }
             Said::Reply(reply) => self.confirm(route, unanswered, reply),
             Said::NoScript if message.question.is_revoked() => {
-                unanswered.answer(Reply::Failed(NodeErrorKind::Down.into()));
+                self.answer(unanswered, Reply::Failed(NodeErrorKind::Down.into()));
             }
             Said::NoScript => {
                 let Unanswered { question, to, owed, .. } = unanswered;
@@ -171,7 +171,7 @@ impl Network {
                 }
             }
         }
-        unanswered.answer(reply);
+        self.answer(unanswered, reply);
     }
 
     /// Ends the connection, if there is one, and says so; whether what is under way still arrives is drawn.
@@ -184,7 +184,7 @@ impl Network {
         link.phase = Phase::Down;
         link.attempts = 0;
         for unanswered in std::mem::take(&mut link.unanswered).into_values() {
-            unanswered.answer(Reply::Failed(NodeErrorKind::Disconnected.into()));
+            self.answer(unanswered, Reply::Failed(NodeErrorKind::Disconnected.into()));
         }
         if dies {
             self.silence_old(route);
@@ -252,12 +252,16 @@ impl Network {
             if up && !question.is_revoked() {
                 self.send(route, question, Some(to), None, Form::Hash);
             } else {
-                fail(to, NodeErrorKind::Down);
+                self.fail(to, NodeErrorKind::Down);
             }
         }
     }
-}
 
-pub(super) fn fail(to: ReplyTo, kind: NodeErrorKind) {
-    to.send(Reply::Failed(Failure::from(kind)));
+    fn answer(&mut self, unanswered: Unanswered, reply: Reply) {
+        self.answers.extend(unanswered.to.map(|to| (to, reply)));
+    }
+
+    fn fail(&mut self, to: ReplyTo, kind: NodeErrorKind) {
+        self.answers.push((to, Reply::Failed(Failure::from(kind))));
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
-use quorlock::seam::{Question, Reply, ReplyTo};
+use quorlock::seam::{Question, ReplyTo};
 
 use super::events::{Delivery, Due, Event, Message};
 use crate::simulation::field::Flow;
@@ -56,14 +56,6 @@ pub(super) struct Unanswered {
     pub(super) owed: Option<u64>,
     /// Whether its keys could be set behind it when it was sent.
     pub(super) is_overtaken: bool,
-}
-
-impl Unanswered {
-    pub(super) fn answer(self, reply: Reply) {
-        if let Some(to) = self.to {
-            to.send(reply);
-        }
-    }
 }
 
 impl Link {

@@ -58,7 +58,9 @@ impl Seam {
         let before = network.agenda.next_at();
         let result = f(&mut network);
         let after = network.agenda.next_at();
+        let answers = std::mem::take(&mut network.answers);
         drop(network);
+        answers.into_iter().for_each(|(to, reply)| to.send(reply));
         if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
             self.0.sooner.notify_one();
         }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorlock::seam::{Reply, ReplyTo};
+
 use super::events::{Agenda, Due, Event, Route};
 use super::link::Link;
 use super::node::Server;
@@ -65,6 +67,8 @@ pub(super) struct Network {
     pub(super) excused: BTreeSet<(usize, String, Arc<str>)>,
     /// Those that a crash brought back.
     pub(super) rolled_back: BTreeSet<(usize, String)>,
+    /// What clients have heard. They are told without the lock: they may ask what follows from it.
+    pub(super) answers: Vec<(ReplyTo, Reply)>,
     next_number: u64,
     pub(super) now: Duration,
 }
@@ -78,6 +82,7 @@ impl Network {
             links: (0..plan.clients).map(|_| links()).collect(),
             processes: vec![Process::new(Day::right()); plan.clients],
             agenda: Agenda::default(),
+            answers: Vec::new(),
             parked: vec![Vec::new(); plan.clients],
             fates: Fates::draw(plan),
             may_kill: dice.chance(0.7),
