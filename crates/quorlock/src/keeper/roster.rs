@@ -13,9 +13,8 @@ use crate::sync::lock;
 use crate::validity::later;
 
 /// Whoever wakes for one extend takes others along whose time has nearly come, so that all go out together: within this part
-/// of their interval, and no more than so many.
+/// of their interval.
 const NEARLY: u32 = 32;
-const AT_ONCE: usize = 64;
 /// And no more than so many at one go, however many are due.
 pub(super) const MOST: usize = 256;
 
@@ -200,7 +199,7 @@ impl Leases {
     fn come(&self, now: Instant) -> Vec<Arc<Held>> {
         let mut come = Vec::new();
         for ((moment, _), entry) in &self.by_moment {
-            let goes_along = || !come.is_empty() && come.len() < AT_ONCE && entry.is_due(now);
+            let goes_along = || !come.is_empty() && entry.is_due(now);
             if come.len() == MOST || *moment > now && !goes_along() {
                 break;
             }
