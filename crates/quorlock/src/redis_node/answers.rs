@@ -12,17 +12,37 @@ const ROOM: usize = 8 << 10;
 /// An answer that takes more pieces is a long one: a line each, as a rule, and that of a handshake has a few dozen.
 const MOST_PIECES: usize = 256;
 
-/// What nearly all answers are: a lock was taken or is somebody's, so many keys were deleted. With how many bytes it has.
+/// What nearly all answers are: a lock was taken or is somebody's; so many keys were deleted; so much was left of one, which is
+/// told by a few numbers. With how many bytes it has.
 fn usual(sent: &[u8]) -> Option<(usize, Value)> {
     match sent {
         [b'+', b'O', b'K', b'\r', b'\n', ..] => Some((5, Value::Okay)),
-        [b':', digit @ (b'0' | b'1'), b'\r', b'\n', ..] => {
-            Some((4, Value::Int((digit - b'0').into())))
+        [b':', ..] => number(sent).map(|(length, number)| (length, Value::Int(number))),
+        [b'*', count @ b'1'..=b'9', b'\r', b'\n', rest @ ..] => {
+            let mut numbers = Vec::with_capacity((count - b'0').into());
+            let mut length = 4;
+            for _ in b'0'..*count {
+                let (more, one) = number(&rest[length - 4..])?;
+                numbers.push(Value::Int(one));
+                length += more;
+            }
+            Some((length, Value::Array(numbers)))
         }
         [b'_', b'\r', b'\n', ..] => Some((3, Value::Nil)),
         [b'$', b'-', b'1', b'\r', b'\n', ..] => Some((5, Value::Nil)),
         _ => None,
     }
+}
+
+/// One that has no sign and is too short to be too large.
+fn number(sent: &[u8]) -> Option<(usize, i64)> {
+    let rest = sent.strip_prefix(b":")?;
+    let digits = &rest[..rest.iter().take_while(|byte| byte.is_ascii_digit()).count()];
+    let is_whole = rest[digits.len()..].starts_with(b"\r\n");
+    (is_whole && (1..=18).contains(&digits.len())).then(|| {
+        let number = digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+        (digits.len() + 3, number)
+    })
 }
 
 /// What an answer may begin with.

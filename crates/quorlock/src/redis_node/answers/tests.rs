@@ -6,7 +6,18 @@ use tokio::io::{AsyncWriteExt, duplex};
 
 use super::*;
 
-const KNOWN: [&str; 5] = ["+OK\r\n", ":0\r\n", ":1\r\n", "_\r\n", "$-1\r\n"];
+const KNOWN: [&str; 10] = [
+    "+OK\r\n",
+    ":0\r\n",
+    ":1\r\n",
+    ":999999999999999999\r\n",
+    ":007\r\n",
+    "*2\r\n:1\r\n:59990\r\n",
+    "*3\r\n:3\r\n:0\r\n:0\r\n",
+    "*9\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n:99\r\n",
+    "_\r\n",
+    "$-1\r\n",
+];
 
 /// All that comes of `bytes` when they arrive in pieces of these sizes, and then the stream ends.
 fn heard(bytes: &[u8], sizes: &[usize]) -> Vec<RedisResult<Value>> {
@@ -48,10 +59,15 @@ fn what_is_known_by_heart_is_what_the_parser_makes_of_it() {
     for sent in KNOWN.map(str::as_bytes) {
         let (length, answer) = usual(sent).expect("it is known");
         assert_eq!((length, redis::parse_redis_value(sent)), (sent.len(), Ok(answer)));
-        assert_eq!(usual(&sent[..length - 1]), None, "it is not whole");
+        let parts = (0..length).map(|some| usual(&sent[..some]));
+        assert!(parts.into_iter().all(|part| part.is_none()), "it is not whole");
     }
-    for sent in ["+O\r\n", "+OK\n\n", ":2\r\n", ":10\r\n", "$-2\r\n", "-OK\r\n"] {
+    for sent in ["+O\r\n", "+OK\n\n", "$-2\r\n", "-OK\r\n", "*1\r\n+OK\r\n", "*0\r\n", "*-1\r\n"] {
         assert_eq!(usual(sent.as_bytes()), None, "{sent}");
+    }
+    for number in [":\r\n", ":-2\r\n", ":+2\r\n", ":1:\r\n", ":1\n\n", ":9223372036854775808\r\n"] {
+        let array = format!("*2\r\n:1\r\n{number}");
+        assert_eq!([number, &array].map(|sent| usual(sent.as_bytes())), [None, None], "{number}");
     }
 }
 
@@ -96,6 +112,7 @@ fn a_line_that_there_is_no_room_for_is_an_answer_too() {
 /// An answer as it is sent.
 fn answer() -> impl Strategy<Value = Vec<u8>> {
     let usual = proptest::sample::select(KNOWN.map(|sent| sent.as_bytes().to_vec()).to_vec());
+    let number = any::<i64>().prop_map(|number| format!(":{number}\r\n").into_bytes());
     let line = proptest::sample::select(vec![
         b":12345\r\n".to_vec(),
         b"-ERR no\r\n".to_vec(),
@@ -107,7 +124,7 @@ fn answer() -> impl Strategy<Value = Vec<u8>> {
         b"*12\r\n:0\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n:9\r\n:10\r\n:11\r\n"
             .to_vec(),
     ]);
-    let one = prop_oneof![usual, line, (0..40usize).prop_map(bulk)].boxed();
+    let one = prop_oneof![usual, number, line, (0..40usize).prop_map(bulk)].boxed();
     let several = proptest::collection::vec(one.clone(), 0..5)
         .prop_map(|parts| [format!("*{}\r\n", parts.len()).into_bytes(), parts.concat()].concat());
     prop_oneof![one, several]
