@@ -34,16 +34,17 @@ for i = locks + 1, 2 * locks do
     counter = math.max(counter, number)
   end
 end
-counter = counter + 1
-
--- A clock that is far ahead must not use up the numbers of all that come after it.
-local proposal, time = tonumber(ARGV[3]), redis.pcall('TIME')
-if time.err then
-  return redis.error_reply('NOPERM fencing tokens need the right to TIME')
+-- A clock that is far ahead must not use up the numbers of all that come after it: no more than an hour beyond the holder before, or
+-- a day beyond this node's clock.
+local proposal, is_sane = tonumber(ARGV[3]), true
+if proposal > counter + 3600000000 then
+  local time = redis.pcall('TIME')
+  if time.err then
+    return redis.error_reply('NOPERM fencing tokens need the right to TIME')
+  end
+  is_sane = proposal <= (time[1] + 86400) * 1000000
 end
-if proposal > counter and proposal <= (time[1] + 86400) * 1000000 then
-  counter = proposal
-end
+counter = math.max(counter + 1, is_sane and proposal or 0)
 
 -- First what may fail, and the keys last: an error half way must leave no lock.
 for i = locks + 1, 2 * locks do

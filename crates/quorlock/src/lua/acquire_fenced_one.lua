@@ -9,21 +9,34 @@ if #KEYS == 2 and not set then
 end
 if set and not set.err then
   -- Nothing here may end the script: the key would stay.
-  local before, time = redis.pcall('GET', KEYS[2]), redis.pcall('TIME')
-  local proposal, number, kept = tonumber(ARGV[3]), 0, ARGV[4]
-  if before then
-    number = type(before) == 'string' and string.find(before, '^%d+$') and tonumber(before)
-    local left = number and redis.pcall('PTTL', KEYS[2])
-    if type(left) ~= 'number' then
-      number = false
-    elseif left > tonumber(kept) then
+  local left, kept = redis.pcall('PTTL', KEYS[2]), ARGV[4]
+  -- A counter without an expiry is nothing that was set here.
+  if type(left) == 'number' and left ~= -1 then
+    if left > tonumber(kept) then
       -- Kept for no less long than it was: another holder's lock may last for longer.
       kept = string.format('%.0f', left)
     end
-  end
-  if number and proposal > number and not time.err and proposal <= (time[1] + 86400) * 1000000 then
-    if not redis.pcall('SET', KEYS[2], ARGV[3], 'PX', kept).err then
-      return 1
+    local before = redis.pcall('SET', KEYS[2], ARGV[3], 'PX', kept, 'GET')
+    if type(before) ~= 'table' then
+      local number, proposal = 0, tonumber(ARGV[3])
+      if before then
+        number = string.find(before, '^%d+$') and tonumber(before)
+      end
+      if number and proposal > number then
+        if before and proposal <= number + 3600000000 then
+          return 1
+        end
+        -- As far from the holder before as hardly any.
+        local time = redis.pcall('TIME')
+        if not time.err and proposal <= (time[1] + 86400) * 1000000 then
+          return 1
+        end
+      end
+      if before then
+        redis.pcall('SET', KEYS[2], before, 'PX', kept)
+      else
+        redis.pcall('DEL', KEYS[2])
+      end
     end
   end
   redis.call('DEL', KEYS[1])
