@@ -24,7 +24,14 @@ fn repeat<T>(mut once: impl FnMut() -> T) {
 #[bench::three(World::new(Wish::Three))]
 #[bench::eight_at_once(World::new(Wish::Eight))]
 fn lock(world: World) -> World {
-    world.hundred_locks();
+    world.a_hundred();
+    world
+}
+
+#[library_benchmark]
+#[bench::one(World::new(Wish::Extend))]
+fn extend(world: World) -> World {
+    world.a_hundred();
     world
 }
 
@@ -55,7 +62,7 @@ fn url(url: &str) {
     repeat(|| fuzz::url(black_box(url)));
 }
 
-library_benchmark_group!(name = locks, benchmarks = lock);
+library_benchmark_group!(name = locks, benchmarks = [lock, extend]);
 library_benchmark_group!(name = parts, benchmarks = [first_answer, replies, keys, url]);
 
 /// Of the C library: instructions that fill or copy a whole block count once for each byte of it, and whether they are used for

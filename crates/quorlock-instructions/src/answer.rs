@@ -15,12 +15,13 @@ pub const OFF_THE_BOOKS: &str = "*::off_the_books*";
 pub(crate) struct Answers {
     number: usize,
     join: String,
+    extend: String,
 }
 
 impl Answers {
     pub(crate) fn new(number: usize) -> Self {
         let hash = |text| Script::new(text).get_hash().to_owned();
-        Self { number, join: hash(text::JOIN) }
+        Self { number, join: hash(text::JOIN), extend: hash(text::EXTEND) }
     }
 
     /// What is said to these commands, all of them whole, in RESP3.
@@ -55,6 +56,8 @@ impl Answers {
                 let said = ["joined", &run_id, "noeviction", "0", MARKER].map(bulk).concat();
                 format!("*6\r\n{said}:0\r\n")
             }
+            // More than could be missed.
+            _ if hash == self.extend => "*2\r\n:1\r\n:60000\r\n".to_owned(),
             // A fenced acquire is taken as it was proposed, as if no clock were behind. A release of a set is the one that tells how much it found; the rest says that it was done.
             _ if keys == "3" && rest.len() == 4 => "*3\r\n:3\r\n:0\r\n:0\r\n".to_owned(),
             _ => ":1\r\n".to_owned(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use quorlock::{Error, Redlock};
+use quorlock::{Error, Guard, Redlock};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::node::Nodes;
@@ -33,6 +33,8 @@ pub enum Wish {
     Three,
     /// Eight locks of one resource each, at the same time.
     Eight,
+    /// None: one that is held is extended by hand.
+    Extend,
 }
 
 /// A handle whose connections are made, and the thread that it runs on.
@@ -42,6 +44,7 @@ pub struct World {
     redlock: Redlock,
     nodes: Arc<Nodes>,
     wish: Wish,
+    held: Guard,
 }
 
 impl World {
@@ -59,17 +62,19 @@ impl World {
             .connector(Arc::clone(&nodes) as _)
             .build();
         let redlock = redlock.expect("these settings are in order");
-        let world = Self { runtime, redlock, nodes, wish };
+        let held = runtime.block_on(redlock.lock("held").into_future());
+        let held = held.expect("the nodes grant everything");
+        let world = Self { runtime, redlock, nodes, wish, held };
         world.repeat(WARM_UP);
         world
     }
 
-    /// A hundred times a lock and its release. Called once: it is counted from then on.
+    /// A hundred times what is wished. Called once: it is counted from then on.
     ///
     /// # Panics
     ///
     /// As [`new`](Self::new).
-    pub fn hundred_locks(&self) {
+    pub fn a_hundred(&self) {
         self.nodes.count();
         self.repeat(REPEATS);
     }
@@ -77,14 +82,14 @@ impl World {
     fn repeat(&self, times: usize) {
         let all = async {
             for _ in 0..times {
-                self.lock_and_release().await?;
+                self.once().await?;
             }
             Ok::<_, Error>(())
         };
         self.runtime.block_on(all).expect("the nodes grant everything");
     }
 
-    async fn lock_and_release(&self) -> Result<(), Error> {
+    async fn once(&self) -> Result<(), Error> {
         let redlock = &self.redlock;
         let plain = async |name| redlock.lock(name).await?.release().await;
         let report = match self.wish {
@@ -92,6 +97,7 @@ impl World {
             Wish::Fenced => redlock.lock("orders:42").fenced().await?.release().await?,
             Wish::Three => redlock.lock(THREE).await?.release().await?,
             Wish::Eight => return try_join_all(EIGHT.map(plain)).await.map(drop),
+            Wish::Extend => return self.held.extend().await,
         };
         drop(report);
         Ok(())
