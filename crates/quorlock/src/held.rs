@@ -104,7 +104,7 @@ impl Held {
     ///
     /// Those of [`prove`](Self::prove).
     pub(crate) async fn extend(&self, validity: Validity) -> Result<(), Error> {
-        if self.life.is_valid() && self.life.is_at_hold_end() {
+        if self.life.is_at_hold_end() && self.life.is_valid() {
             return Ok(());
         }
         self.prove(validity).await
@@ -126,7 +126,7 @@ impl Held {
         let terms = Terms { validity, ..self.terms.clone() };
         self.outlast(validity.ttl());
         let Self { nodes, token, baselines, .. } = self;
-        match round::extend(nodes, &terms, token, baselines, old_deadline).await {
+        match round::extend(nodes, &terms, token, baselines, now, old_deadline).await {
             Ok(kept) if self.life.extend(kept.until) => {
                 let footprint = Arc::clone(&self.footprint);
                 round::repair(&self.nodes, &terms, &self.token, kept, move |repaired| {

@@ -236,15 +236,15 @@ pub(crate) enum NotKept {
 
 /// Asks every node to prolong the lease, until `old_deadline` at the latest: an answer after it revives nothing (G6).
 ///
-/// A node whose clock ran off, by the `baselines`, does not count.
+/// A node whose clock ran off, by the `baselines`, does not count. `start`: read before this is called, as for an acquire.
 pub(crate) async fn extend(
     nodes: &Arc<Nodes>,
     terms: &Terms,
     token: &Arc<Token>,
     baselines: &Arc<Baselines>,
+    start: Instant,
     old_deadline: Instant,
 ) -> Result<Kept, NotKept> {
-    let start = nodes.clock.now();
     let audit = Audit::begin(baselines, start);
     let wake = Wake::Decided { needed: nodes.quorum() };
     let mut asked = nodes.ask(nodes.all(), question(Verb::Extend, terms, token, start), wake);

@@ -174,7 +174,7 @@ fn unknown(nodes: &Nodes) -> Arc<Baselines> {
 
 async fn extended(nodes: &Arc<Nodes>) -> Result<Kept, NotKept> {
     let deadline = later(SystemClock.now(), terms().validity.length());
-    extend(nodes, &terms(), &token(), &unknown(nodes), deadline).await
+    extend(nodes, &terms(), &token(), &unknown(nodes), SystemClock.now(), deadline).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,7 +222,7 @@ async fn g6_an_extend_ends_at_the_old_deadline() {
     scripted.iter().for_each(|node| node.plan(Verb::Extend, [after(20, KEPT)]));
     let begun = SystemClock.now();
     let (token, unknown) = (token(), unknown(&nodes));
-    let kept = extend(&nodes, &terms(), &token, &unknown, begun + 10 * MS).await;
+    let kept = extend(&nodes, &terms(), &token, &unknown, begun, begun + 10 * MS).await;
     assert!(matches!(kept, Err(NotKept::NoQuorum(_))));
     assert_eq!(SystemClock.now() - begun, 10 * MS);
 }

@@ -55,8 +55,9 @@ impl Scene {
     }
 
     async fn extend(&self) -> Result<Kept, NotKept> {
-        let old = SystemClock.now() + terms().validity.length();
-        extend(&self.nodes, &terms(), &token(), &self.baselines, old).await
+        let now = SystemClock.now();
+        let old = now + terms().validity.length();
+        extend(&self.nodes, &terms(), &token(), &self.baselines, now, old).await
     }
 
     fn repair(&self, kept: Kept) {

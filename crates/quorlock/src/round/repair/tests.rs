@@ -19,8 +19,9 @@ const MS: Duration = Duration::from_millis(1);
 /// An extend that a quorum has kept, of nodes that have acknowledged nothing before.
 async fn extended(nodes: &Arc<Nodes>) -> Kept {
     let unknown = Arc::new(Baselines::new((0..nodes.len()).map(|_| None)));
-    let old = later(SystemClock.now(), 900 * MS);
-    extend(nodes, &terms(), &token(), &unknown, old).await.expect("a quorum keeps it")
+    let now = SystemClock.now();
+    let old = later(now, 900 * MS);
+    extend(nodes, &terms(), &token(), &unknown, now, old).await.expect("a quorum keeps it")
 }
 
 #[tokio::test(start_paused = true)]
