@@ -10,6 +10,7 @@ use quorlock::{
     Builder, Error, Event, Fenced, FencingToken, Guard, InvalidInput, Lease, NodeError,
     NodeErrorKind, Redlock,
 };
+use quorlock_testkit::Cluster;
 use quorlock_testkit::embedded::{EmbeddedNode, PipeNet};
 use tokio::time::{advance, sleep, sleep_until};
 
@@ -330,11 +331,14 @@ async fn a_counter_that_is_none_is_told_and_leaves_no_lock_behind() {
         &[set[0], set[1], "nan"],
         &[set[0], set[1], "-5"],
         &[set[0], set[1], "9007199254740991"],
+        &[set[0], set[1], "nan", "PX", "60000"],
+        &[set[0], set[1], "9007199254740991", "PX", "60000"],
     ] {
         for node in &cluster.nodes()[..2] {
             node.command(&["DEL", counter]).await.unwrap();
             node.command(wrong).await.unwrap();
         }
+        let before = counters(&cluster, counter).await;
         // Nobody waits for it: it is there until somebody deletes it.
         let refused = redlock.lock("a").fenced().await.unwrap_err();
         let Error::NoQuorum { failures, .. } = &refused else { panic!("{refused}") };
@@ -343,10 +347,23 @@ async fn a_counter_that_is_none_is_told_and_leaves_no_lock_behind() {
         };
         assert!(failures.len() == 2 && failures.iter().all(told), "{refused}");
         eventually("nothing is left", async || holders(&cluster, "a").await == "000").await;
+        assert_eq!(counters(&cluster, counter).await, before, "not even for how long it lasts");
     }
     for node in cluster.nodes() {
         node.command(&["DEL", counter]).await.unwrap();
     }
+}
+
+/// What a counter that is no number holds on the first two nodes, and in which minute it ends.
+async fn counters(cluster: &Cluster, counter: &str) -> Vec<String> {
+    let look = "local value, left = redis.pcall('GET', KEYS[1]), redis.call('PTTL', KEYS[1])
+                return (value.err and 'none' or value) .. ' ' .. math.ceil(left / 60000)";
+    let mut found = Vec::new();
+    for node in &cluster.nodes()[..2] {
+        let value = node.command(&["EVAL", look, "1", counter]).await.expect("the node answers");
+        found.push(format!("{value:?}"));
+    }
+    found
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ const LOST: [(&str, &[&str]); 18] = [
     ("+del", &["release", "give back what was denied", "release of several"]),
     ("+exists", &["lock of several"]),
     ("+pexpire", &["extend"]),
-    ("+pttl", &["extend", "give back what was denied"]),
+    ("+pttl", &["extend", "fenced lock", "give back what was denied"]),
     ("+evalsha", &["any lock"]),
     ("+eval", &["extend after SCRIPT FLUSH"]),
     ("+script|load", &["scripts are there"]),

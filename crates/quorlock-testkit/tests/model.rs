@@ -52,8 +52,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => 0..6u64,
         2 => Just(AHEAD),
         1 => Just(TOO_FAR_AHEAD),
-        1 => Just(AN_HOUR_BEYOND),
-        1 => Just(MORE_THAN_AN_HOUR_BEYOND),
+        1 => Just(A_MINUTE_BEYOND),
+        1 => Just(MORE_THAN_A_MINUTE_BEYOND),
     ];
     let fence = prop::option::of((number.clone(), number));
     let ask = (verb, keys, prop::sample::select(&TOKENS), 1..=50i64, fence).prop_map(
@@ -81,8 +81,8 @@ const BEGIN: i64 = 1_700_000_000_000_000;
 const AHEAD: u64 = (BEGIN as u64) + 86_400_000_000;
 const TOO_FAR_AHEAD: u64 = AHEAD + 1_000_000;
 /// The last one that it takes behind the first, and the one after that.
-const AN_HOUR_BEYOND: u64 = AHEAD + 3_600_000_000;
-const MORE_THAN_AN_HOUR_BEYOND: u64 = AN_HOUR_BEYOND + 1;
+const A_MINUTE_BEYOND: u64 = AHEAD + 60_000_000;
+const MORE_THAN_A_MINUTE_BEYOND: u64 = A_MINUTE_BEYOND + 1;
 
 /// What can be asked together.
 fn fence_of(verb: Verb, numbers: Option<(u64, u64)>) -> Option<Fence> {

@@ -9,8 +9,8 @@ use crate::resources::Resources;
 
 /// Hears what happens inside a [`Redlock`](crate::Redlock).
 ///
-/// Called on the path of the operation, sometimes while a future is being polled or a guard dropped: return soon, do
-/// not wait, do not panic.
+/// Called on the path of the operation, sometimes while a future is being polled or a guard dropped, and where the answers of all
+/// nodes of a handle are read: return soon, do not wait, do not panic.
 pub trait Observer: Send + Sync + 'static {
     /// Takes note of one event.
     fn observe(&self, event: &Event);

@@ -34,10 +34,10 @@ for i = locks + 1, 2 * locks do
     counter = math.max(counter, number)
   end
 end
--- A clock that is far ahead must not use up the numbers of all that come after it: no more than an hour beyond the holder before, or
+-- A clock that is far ahead must not use up the numbers of all that come after it: no more than a minute beyond the holder before, or
 -- a day beyond this node's clock.
 local proposal, is_sane = tonumber(ARGV[3]), true
-if proposal > counter + 3600000000 then
+if proposal > counter + 60000000 then
   local time = redis.pcall('TIME')
   if time.err then
     return redis.error_reply('NOPERM fencing tokens need the right to TIME')

@@ -23,7 +23,7 @@ if set and not set.err then
         number = string.find(before, '^%d+$') and tonumber(before)
       end
       if number and proposal > number then
-        if before and proposal <= number + 3600000000 then
+        if before and proposal <= number + 60000000 then
           return 1
         end
         -- As far from the holder before as hardly any.
@@ -33,7 +33,7 @@ if set and not set.err then
         end
       end
       if before then
-        redis.pcall('SET', KEYS[2], before, 'PX', kept)
+        redis.pcall('SET', KEYS[2], before, 'PX', string.format('%.0f', math.max(left, 1)))
       else
         redis.pcall('DEL', KEYS[2])
       end

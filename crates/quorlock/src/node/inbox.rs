@@ -166,7 +166,7 @@ impl Inbox {
             After::To(heir) => {
                 let heir = Arc::clone(heir);
                 if state.out == 0 {
-                    // He may hold on to all nodes.
+                    // And what he holds.
                     state.after = After::LetGo;
                 }
                 drop(state);

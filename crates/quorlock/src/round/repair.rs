@@ -56,7 +56,7 @@ impl<T: Fn(NodeSet) + Send + Sync + 'static> Repairing<T> {
         let sent = nodes.clock.now();
         let question = question(Verb::Repair, &self.terms, &self.token, sent);
         let asked = nodes.ask(which, question, Wake::Each);
-        asked.leave_to(Arc::new(Asked { repairing: Arc::clone(self), sent }));
+        asked.leave_to(Arc::new(Repairs { repairing: Arc::clone(self), sent }));
     }
 }
 
@@ -67,18 +67,18 @@ impl<T: Fn(NodeSet) + Send + Sync + 'static> Heir for Repairing<T> {
         // Too late for a vote, and as good as any to tell of a clock.
         apart(|| drop(self.audit.objection(&nodes, &self.terms, index, reply)));
         if is_missing && nodes.clock.now() < self.until {
-            self.ask(&nodes, NodeSet::EMPTY.with(index));
+            apart(|| self.ask(&nodes, NodeSet::EMPTY.with(index)));
         }
     }
 }
 
 /// Repairs that were asked for.
-struct Asked<T> {
+struct Repairs<T> {
     repairing: Arc<Repairing<T>>,
     sent: Instant,
 }
 
-impl<T: Send + Sync> Heir for Asked<T> {
+impl<T: Send + Sync> Heir for Repairs<T> {
     fn hear(self: Arc<Self>, index: usize, reply: Reply) {
         let Repairing { terms, audit, .. } = &*self.repairing;
         let Some(nodes) = self.repairing.nodes.upgrade() else { return };

@@ -58,7 +58,7 @@ pub struct Ask<'a> {
     pub fence: Option<Fence>,
 }
 
-const HOUR_US: u64 = 3_600_000_000;
+const MINUTE_US: u64 = 60_000_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Model {
@@ -119,12 +119,12 @@ impl State {
         let counters_until = now + DAY_MS.max(2 * ttl);
         let reply = match (verb, fence) {
             (Verb::Acquire, Some(Fence::Count(least))) => {
-                // An hour beyond the holder before, or a day ahead, by the seconds of the node's clock.
+                // A minute beyond the holder before, or a day ahead, by the seconds of the node's clock.
                 let counters = keys.iter().filter_map(|key| self.counters.get(key));
                 let before = counters.map(|counter| counter.number).max().unwrap_or_default();
                 let most = (now.div_euclid(1000) + DAY_MS / 1000) * 1_000_000;
                 let is_sane = i64::try_from(least).is_ok_and(|least| least <= most)
-                    || least <= before.saturating_add(HOUR_US);
+                    || least <= before.saturating_add(MINUTE_US);
                 let least = if is_sane { least } else { 0 };
                 self.acquire_fenced(keys, token, now + ttl, least, counters_until)
             }
