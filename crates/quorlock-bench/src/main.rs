@@ -48,8 +48,8 @@ async fn run() -> Outcome {
         list(&cases);
         return Ok(());
     }
-    let records = measure(&cases, options.rounds()).await;
-    report::write(&options, &cases, &records)
+    print!("{}", measure(&cases, &options).await?);
+    Ok(())
 }
 
 /// The cases that are wanted, with the contenders that are wanted.
@@ -83,11 +83,14 @@ fn list(cases: &[Case]) {
     }
 }
 
-/// Round after round, so that what the machine does besides meets everybody.
-async fn measure(cases: &[Case], rounds: usize) -> Vec<Record> {
+/// Round after round, so that what the machine does besides meets everybody. Files are written after each: whoever ends this
+/// before its end has them. Returns the table.
+async fn measure(cases: &[Case], options: &Options) -> Outcome<String> {
+    let rounds = options.rounds();
     let total: usize = cases.iter().map(|case| case.contenders.len() * rounds).sum();
     let bar = progress(total);
     let mut records = Vec::with_capacity(total);
+    let mut table = String::new();
     for round in 0..rounds {
         for case in cases {
             for contender in turn(&case.contenders, round) {
@@ -100,9 +103,10 @@ async fn measure(cases: &[Case], rounds: usize) -> Vec<Record> {
                 bar.inc(1);
             }
         }
+        table = report::write(options, cases, round + 1, &records)?;
     }
     bar.finish_and_clear();
-    records
+    Ok(table)
 }
 
 /// Every other round the other way round: who comes after whom must not decide.

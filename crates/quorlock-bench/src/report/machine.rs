@@ -17,7 +17,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn look(options: &Options) -> Self {
+    /// After so many rounds.
+    pub(crate) fn look(options: &Options, rounds: usize) -> Self {
         let unknown = || "unknown".to_owned();
         let read = |file| std::fs::read_to_string(file).unwrap_or_default();
         let processor = read("/proc/cpuinfo");
@@ -29,7 +30,7 @@ impl Machine {
             load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
             build: if cfg!(debug_assertions) { "debug" } else { "release" },
             nodes: std::env::var("QUORLOCK_BACKEND").unwrap_or_else(|_| "auto".to_owned()),
-            rounds: options.rounds(),
+            rounds,
             quick: options.quick,
         }
     }

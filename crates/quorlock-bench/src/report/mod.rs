@@ -40,11 +40,15 @@ impl Record {
     }
 }
 
-/// Prints the table, and writes what files are wanted.
-pub(crate) fn write(options: &Options, cases: &[Case], records: &[Record]) -> Outcome {
-    let machine = Machine::look(options);
+/// The table of so many rounds, and the files that are wanted of them, which are written.
+pub(crate) fn write(
+    options: &Options,
+    cases: &[Case],
+    rounds: usize,
+    records: &[Record],
+) -> Outcome<String> {
+    let machine = Machine::look(options, rounds);
     let rows = summary::of(cases, records);
-    print!("{}", table::table(&machine, &rows));
     if let Some(file) = &options.json {
         let all = json!({ "machine": machine, "summary": rows, "records": records });
         std::fs::write(file, serde_json::to_string_pretty(&all)?)?;
@@ -58,7 +62,7 @@ pub(crate) fn write(options: &Options, cases: &[Case], records: &[Record]) -> Ou
             std::fs::write(folder.join(name), svg)?;
         }
     }
-    Ok(())
+    Ok(table::table(&machine, &rows))
 }
 
 /// The cases of all rows, in order, each with its rows.
