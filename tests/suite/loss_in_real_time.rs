@@ -1,6 +1,7 @@
 //! Loss is told in time (promise G5) on real nodes, by a real clock: a hundred tries against a frozen majority. That it
 //! is told exactly when it should be is shown in paused time, in `loss.rs`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::join_all;
@@ -50,7 +51,7 @@ struct Try {
     deadline: Instant,
     reason: LostReason,
     told_at: Instant,
-    /// When a timer of its own for the same moment fired.
+    /// When timers of its own for the same moment had fired.
     control_at: Instant,
 }
 
@@ -82,20 +83,29 @@ async fn freeze_once(cluster: &Cluster, redlock: &Redlock, dice: &mut Dice) -> V
     tries.into_iter().map(|watch| watch.expect("no watch panics")).collect()
 }
 
-/// Waits for the loss, beside a control timer in a task of its own.
+/// Waits for the loss, between two timers that control whether this machine was in time.
 async fn watch(guard: Guard) -> Try {
+    let guard = Arc::new(guard);
+    let before = tokio::spawn(control(Arc::clone(&guard)));
     let lost = guard.lost();
     let told = tokio::spawn(async move { (lost.await, Instant::now()) });
+    // Who is held up between the first of three that are woken together and the last has been late as well.
+    let after = tokio::spawn(control(Arc::clone(&guard)));
+    let [before, after] = [before.await, after.await].map(|control| control.expect("it ends"));
+    let (reason, told_at) = told.await.expect("waiting does not panic");
+    assert!(!guard.is_valid());
+    Try { deadline: after.0, reason, told_at, control_at: before.1.max(after.1) }
+}
+
+/// The end of the validity that no extend moved any more, and when a timer fired that was set for when that has to be told.
+async fn control(guard: Arc<Guard>) -> (Instant, Instant) {
     let mut deadline = guard.valid_until().expect("just taken");
-    let control_at = loop {
+    loop {
         sleep_until((deadline - margin(TTL)).into()).await;
         let now = Instant::now();
         match guard.valid_until() {
             Some(later) if later > deadline => deadline = later,
-            _ => break now,
+            _ => return (deadline, now),
         }
-    };
-    let (reason, told_at) = told.await.expect("waiting does not panic");
-    assert!(!guard.is_valid());
-    Try { deadline, reason, told_at, control_at }
+    }
 }
