@@ -85,7 +85,7 @@ async fn kept(job: &Job, extends: &Extends, figures: &mut Figures) -> Outcome {
     Ok(())
 }
 
-/// The same done by a caller, as often as the keepers did.
+/// The same done by a caller, several times over.
 async fn by_hand(guards: &[Guard], figures: &mut Figures) -> Outcome {
     let cpu = usage::cpu()?;
     for _ in 0..TIMES {

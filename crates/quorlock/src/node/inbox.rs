@@ -57,10 +57,8 @@ struct State {
 }
 
 /// What becomes of replies that come when nobody waits any more.
-#[derive(Default)]
 enum After {
     /// Somebody waits.
-    #[default]
     NotYet,
     LetGo,
     To(Arc<dyn Heir>),
