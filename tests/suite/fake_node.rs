@@ -206,14 +206,14 @@ impl State {
     }
 }
 
-/// Nobody asks it for a fenced lock, and nobody joins it.
+/// Nobody asks it for a fenced lock, and nobody joins it. Releases together it does not know, and is asked each alone.
 fn verb_of(script: &str) -> Option<Verb> {
     match script {
         text::ACQUIRE | text::ACQUIRE_FENCED | text::CERTIFY => Some(Verb::Acquire),
         text::EXTEND => Some(Verb::Extend),
         text::REPAIR => Some(Verb::Repair),
         text::RELEASE => Some(Verb::Release),
-        text::JOIN => None,
+        text::JOIN | text::RELEASE_TOGETHER => None,
         other => panic!("a script that this node does not know: {other}"),
     }
 }
@@ -238,6 +238,7 @@ fn greeting(words: &[String], number: u64) -> Vec<u8> {
         ("CLIENT", "ID") => format!(":{number}\r\n"),
         ("CLIENT", "KILL") => ":1\r\n".to_owned(),
         ("COMMAND", _) => "*2\r\n*-1\r\n*-1\r\n".to_owned(),
+        ("EVALSHA", _) => "-NOSCRIPT No matching script.\r\n".to_owned(),
         ("SCRIPT", _) => bulk(Script::new(&words[2]).get_hash()),
         ("AUTH" | "SELECT" | "CLIENT", _) => "+OK\r\n".to_owned(),
         _ => panic!("what nobody should ask a node: {words:?}"),

@@ -43,6 +43,7 @@ mod standing;
 mod support;
 mod tidy;
 mod tls;
+mod together;
 mod told;
 mod turns;
 mod wait;

@@ -24,6 +24,8 @@ enum Step {
         ttl: i64,
         fence: Option<Fence>,
     },
+    /// Plain releases that go out together: keys and tokens.
+    Together(Vec<(usize, &'static str)>),
     /// Moves the clock by so many microseconds.
     Passes(i64),
     /// Moves it to where the expiry of a key is so many microseconds ago.
@@ -65,8 +67,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let to_expiry =
         (0..KEYS.len(), prop_oneof![Just(-MS), Just(-1), Just(0), Just(MS - 1), Just(MS)])
             .prop_map(|(key, after)| Step::ToExpiry { key, after });
+    let together = prop::collection::vec((0..KEYS.len(), prop::sample::select(&TOKENS)), 2..6);
     let step = prop_oneof![
         12 => ask,
+        2 => together.prop_map(Step::Together),
         2 => (0..30i64).prop_map(|ms| Step::Passes(ms * MS)),
         1 => (-20 * MS..20 * MS).prop_map(Step::Passes),
         2 => to_expiry,
@@ -191,6 +195,19 @@ impl Pair {
         read(ask, &self.run(&words.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 
+    /// Which of the keys were deleted, of releases that go out together.
+    fn release_together(&self, locks: &[(usize, &str)]) -> Vec<bool> {
+        let count = locks.len().to_string();
+        let mut words = vec!["EVAL", text::RELEASE_TOGETHER, &count];
+        words.extend(locks.iter().map(|(key, _)| KEYS[*key]));
+        words.extend(locks.iter().map(|(_, token)| *token));
+        match self.run(&words) {
+            Reply::Int(1) => vec![true; locks.len()],
+            Reply::Array(parts) => parts.iter().map(|part| part.int() == Some(1)).collect(),
+            other => panic!("releases together were answered {other:?}"),
+        }
+    }
+
     /// The keys that are there, whose they are, and how long they last.
     fn in_the_node(&self) -> Vec<(String, String, i64)> {
         let keys = self.node.keys().into_iter();
@@ -222,6 +239,23 @@ impl Pair {
                 let ask = Ask { verb: *verb, keys, token, ttl: *ttl, fence: *fence };
                 let scripts = self.ask_scripts(&ask);
                 let model = self.model.ask(&ask, self.now());
+                return Some([format!("{scripts:?}"), format!("{model:?}")]);
+            }
+            Step::Together(locks) => {
+                let scripts = self.release_together(locks);
+                let was = self.model.live(self.now());
+                let was: Vec<_> =
+                    was.map(|(key, entry)| (key.clone(), entry.token.to_string())).collect();
+                let model = locks.iter().map(|(key, token)| {
+                    was.iter().any(|(held, by)| held == KEYS[*key] && by == token)
+                });
+                let model: Vec<bool> = model.collect();
+                for (key, token) in locks {
+                    let keys = [KEYS[*key].to_owned()];
+                    let verb = Verb::Release;
+                    self.model
+                        .ask(&Ask { verb, keys: &keys, token, ttl: 0, fence: None }, self.now());
+                }
                 return Some([format!("{scripts:?}"), format!("{model:?}")]);
             }
             Step::Passes(us) => self.pass(*us),

@@ -16,6 +16,7 @@ static CERTIFY: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::CERTIFY));
 static EXTEND: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::EXTEND));
 static REPAIR: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::REPAIR));
 static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::RELEASE));
+static RELEASE_TOGETHER: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::RELEASE_TOGETHER));
 static JOIN: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::JOIN));
 
 /// The scripts as they are sent.
@@ -40,6 +41,8 @@ pub mod text {
     /// Compares and deletes.
     pub const RELEASE: &str =
         concat!(include_str!("lua/release_one.lua"), comparing!("lua/release.lua"));
+    /// The same for several locks.
+    pub const RELEASE_TOGETHER: &str = include_str!("lua/release_together.lua");
     /// Looks at the node before it votes, and writes its marker.
     pub const JOIN: &str = include_str!("lua/join.lua");
     /// Makes a brand-new node vote at once.
@@ -58,9 +61,9 @@ impl Lua {
 }
 
 /// The texts of all scripts, to be loaded on every new connection so that `EVALSHA` finds them.
-pub(crate) fn texts() -> [&'static str; 7] {
-    use text::{ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, JOIN, RELEASE, REPAIR};
-    [ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, REPAIR, RELEASE, JOIN]
+pub(crate) fn texts() -> [&'static str; 8] {
+    use text::{ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, JOIN, RELEASE, RELEASE_TOGETHER, REPAIR};
+    [ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, REPAIR, RELEASE, RELEASE_TOGETHER, JOIN]
 }
 
 /// The marker, to be compared by every acquire: where the connection is not told of its changes.
@@ -134,8 +137,10 @@ pub(crate) fn is_by_script(question: &Question, compared: Option<&Compared>) -> 
 /// How a question is put to the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// The server's own compare-and-delete: a release of one resource without fencing, where the server has such a command.
+    /// The server's own compare-and-delete: a plain release, where the server has such a command.
     Native(Delete),
+    /// `EVALSHA` for all plain releases that go out at once; for one alone it is [`Form::Hash`].
+    Together,
     /// `EVALSHA`: the node is expected to know it. For an acquire of one resource, `SET NX`.
     Hash,
     /// `EVAL`: the node said `NOSCRIPT`; this loads it too.
@@ -163,31 +168,42 @@ impl Delete {
 }
 
 impl Form {
-    /// The form in which `question` is put first, on a server with `native`.
-    pub(crate) fn first(question: &Question, native: Option<Delete>) -> Self {
-        match native {
-            Some(delete)
-                if question.verb == Verb::Release
-                    && question.keys().len() == 1
-                    && question.fence.is_none() =>
-            {
-                Self::Native(delete)
-            }
-            _ => Self::Hash,
-        }
+    /// The form in which plain releases are put first, on a server with `native`.
+    pub(crate) fn plain_release(native: Option<Delete>) -> Self {
+        native.map_or(Self::Together, Self::Native)
+    }
+
+    /// The form in which `question` is put first, where plain releases are in that one.
+    pub(crate) fn first(question: &Question, plain_release: Self) -> Self {
+        if is_plain_release(question) { plain_release } else { Self::Hash }
     }
 
     /// The form for a node that did nothing in this one.
     pub(crate) fn next(self) -> Self {
         match self {
-            Self::Native(_) => Self::Hash,
+            Self::Native(_) | Self::Together => Self::Hash,
             Self::Hash | Self::Text => Self::Text,
         }
+    }
+
+    /// The form of plain releases on a server that refuses this one.
+    pub(crate) fn instead(self) -> Self {
+        if self.is_native() { Self::Together } else { Self::Hash }
+    }
+
+    /// The form for one that is asked by itself.
+    pub(crate) fn alone(self) -> Self {
+        if self == Self::Together { Self::Hash } else { self }
     }
 
     pub(crate) fn is_native(self) -> bool {
         matches!(self, Self::Native(_))
     }
+}
+
+/// Whether it is that of a held lock on one resource, without fencing.
+fn is_plain_release(question: &Question) -> bool {
+    question.verb == Verb::Release && question.keys().len() == 1 && question.fence.is_none()
 }
 
 fn sets_a_ttl(verb: Verb) -> bool {
@@ -255,96 +271,39 @@ pub(crate) fn pack(
         write(cmd, question, form, compared);
         cmd.get_packed_command()
     };
-    // A guard may be dropped by a thread that ends, when there is no builder any more.
-    let pack = || {
-        BUILDER
-            .try_with(|builder| write(&mut builder.borrow_mut()))
-            .unwrap_or_else(|_| write(&mut Cmd::new()))
-    };
     match (form, compared) {
-        (Form::Hash, None) => out.extend_from_slice(question.packed.get_or_pack(pack)),
-        _ => out.extend_from_slice(&pack()),
+        (Form::Hash, None) => {
+            out.extend_from_slice(question.packed.get_or_pack(|| with_builder(write)));
+        }
+        _ => out.extend_from_slice(&with_builder(write)),
     }
+}
+
+/// Adds the one command that asks `releases` together, all of them plain.
+pub(crate) fn pack_together<'a>(
+    releases: impl ExactSizeIterator<Item = &'a Question> + Clone,
+    out: &mut Vec<u8>,
+) {
+    with_builder(|cmd| {
+        cmd.clear();
+        call(cmd, &RELEASE_TOGETHER, Form::Together);
+        cmd.arg(releases.len());
+        for release in releases.clone() {
+            cmd.arg(release.keys());
+        }
+        for release in releases.clone() {
+            cmd.arg(&release.token.bytes()[..]);
+        }
+        cmd.write_packed_command(out);
+    });
+}
+
+fn with_builder<T>(mut write: impl FnMut(&mut Cmd) -> T) -> T {
+    // A guard may be dropped by a thread that ends, when there is no builder any more.
+    BUILDER
+        .try_with(|builder| write(&mut builder.borrow_mut()))
+        .unwrap_or_else(|_| write(&mut Cmd::new()))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::resources::Keys;
-    use crate::scripted::question;
-
-    fn ask(verb: Verb, resources: &[&str]) -> Question {
-        let keys = Keys::parse(resources.into(), "").unwrap();
-        Question { keys, ttl: Duration::from_secs(10), ..question(verb) }
-    }
-
-    fn packed(question: &Question, form: Form) -> String {
-        let mut packed = Vec::new();
-        pack(question, form, None, &mut packed);
-        String::from_utf8(packed).unwrap()
-    }
-
-    fn words(question: &Question, form: Form) -> Vec<String> {
-        packed(question, form).split("\r\n").skip(2).step_by(2).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn one_resource_is_taken_by_the_published_command() {
-        let question = ask(Verb::Acquire, &["a"]);
-        let token = question.token.text();
-        assert_eq!(words(&question, Form::Hash), ["SET", "a", &token, "NX", "PX", "10000"]);
-    }
-
-    #[test]
-    fn several_resources_are_taken_by_one_script_call() {
-        let words = words(&ask(Verb::Acquire, &["b", "a"]), Form::Hash);
-        assert_eq!(words[0], "EVALSHA");
-        assert_eq!(words[2..5], ["2", "a", "b"]);
-        assert_eq!(words.last().unwrap(), "10000");
-    }
-
-    #[test]
-    fn a_release_carries_no_ttl() {
-        let question = ask(Verb::Release, &["a"]);
-        assert_eq!(words(&question, Form::Hash).last().unwrap(), &question.token.text());
-    }
-
-    #[test]
-    fn a_fenced_question_names_the_counters_behind_the_keys() {
-        let fenced = |verb, fence| Question { fence: Some(fence), ..ask(verb, &["a", "b"]) };
-        let counters = ["quorlock:fence:a", "quorlock:fence:b"];
-        let acquire = words(&fenced(Verb::Acquire, Fence::Count(7)), Form::Hash);
-        assert_eq!(acquire[2..7], ["4", "a", "b", counters[0], counters[1]]);
-        assert_eq!(acquire[8..], ["10000", "7", "86400000"]);
-        let certify = words(&fenced(Verb::Certify, Fence::Raise { granted: 7, to: 9 }), Form::Hash);
-        assert_eq!(certify[8..], ["7", "9", "86400000"]);
-        let release = words(&fenced(Verb::Release, Fence::Lift(9)), Form::Hash);
-        assert_eq!(release[8..], ["9", "86400000"]);
-        let one = Question { fence: Some(Fence::Lift(9)), ..ask(Verb::Release, &["a"]) };
-        assert_eq!(Form::first(&one, Some(Delete::Delex)), Form::Hash);
-    }
-
-    #[test]
-    fn a_held_lock_on_one_resource_is_released_natively_where_the_server_can() {
-        let question = ask(Verb::Release, &["a"]);
-        let token = question.token.text();
-        let form = |delete| Form::first(&question, Some(delete));
-        assert_eq!(words(&question, form(Delete::Delex)), ["DELEX", "a", "IFEQ", &token]);
-        assert_eq!(words(&question, form(Delete::Delifeq)), ["DELIFEQ", "a", &token]);
-        assert_eq!(form(Delete::Delex).next(), Form::Hash);
-        let native = Some(Delete::Delex);
-        assert_eq!(Form::first(&ask(Verb::Release, &["a", "b"]), native), Form::Hash);
-        assert_eq!(Form::first(&ask(Verb::Undo, &["a"]), native), Form::Hash);
-        assert_eq!(Form::first(&question, None), Form::Hash);
-    }
-
-    #[test]
-    fn a_node_that_does_not_know_a_script_is_sent_its_text() {
-        let question = ask(Verb::Extend, &["a"]);
-        let packed = packed(&question, Form::Text);
-        assert!(packed.contains("EVAL") && packed.contains("PEXPIRE"));
-        assert!(!packed.contains("EVALSHA"));
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::connections::{over_tcp, patient};
 use super::odd::{ODD, ODD_SCRIPTS};
-use super::scripts::{ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, RELEASE, REPAIR};
+use super::scripts::{ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, RELEASE, RELEASE_TOGETHER, REPAIR};
 
 /// A real server on a socket in a folder of its own, so that nobody else can be asked by mistake. Ended when dropped.
 pub(crate) struct RealServer {
@@ -208,15 +208,16 @@ fn random_command(rng: &mut StdRng, shas: &[String]) -> Vec<String> {
         ],
         17 => vec!["EVALSHA", &shas[5], "2", key, "fence:1", token, "7", "9", "60000"],
         _ => {
-            let script = rng.random_range(0..4);
+            let script = [0, 1, 2, 3, 6][rng.random_range(0..5)];
             vec!["EVALSHA", &shas[script], "2", key, other, token, ttl]
         }
     };
     words.into_iter().map(str::to_owned).collect()
 }
 
-/// In this order: without fencing, and with it only.
-const SCRIPTS: [&str; 6] = [ACQUIRE, EXTEND, RELEASE, REPAIR, ACQUIRE_FENCED, CERTIFY];
+/// In this order: without fencing, with it only, and of several locks.
+const SCRIPTS: [&str; 7] =
+    [ACQUIRE, EXTEND, RELEASE, REPAIR, ACQUIRE_FENCED, CERTIFY, RELEASE_TOGETHER];
 
 const STEPS_MS: [i64; 9] = [1, 1, 499, 999, 1000, 1001, 3000, -1, -1500];
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::differential::RealServer;
-use super::scripts::{ACQUIRE, EXTEND, RELEASE, REPAIR};
+use super::scripts::{ACQUIRE, EXTEND, RELEASE, RELEASE_TOGETHER, REPAIR};
 use super::tracking::{read_through, say_hello};
 use crate::raw::Raw;
 
@@ -147,7 +147,8 @@ fn random_script(
     token: &'static str,
     ttl: &'static str,
 ) -> Vec<&'static str> {
-    vec!["EVAL", pick(rng, &[ACQUIRE, EXTEND, RELEASE, REPAIR]), "2", key, other, token, ttl]
+    let script = pick(rng, &[ACQUIRE, EXTEND, RELEASE, REPAIR, RELEASE_TOGETHER]);
+    vec!["EVAL", script, "2", key, other, token, ttl]
 }
 
 /// A random command that reads keys, or may.

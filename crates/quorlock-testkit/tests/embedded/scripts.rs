@@ -6,7 +6,9 @@ use redis::{FromRedisValue, ProtocolVersion, RedisConnectionInfo, Script};
 
 use super::connections::{over_pipe, over_tcp};
 
-pub(crate) use quorlock::seam::text::{ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, RELEASE, REPAIR};
+pub(crate) use quorlock::seam::text::{
+    ACQUIRE, ACQUIRE_FENCED, CERTIFY, EXTEND, RELEASE, RELEASE_TOGETHER, REPAIR,
+};
 
 async fn run<T: FromRedisValue>(
     connection: &mut MultiplexedConnection,
@@ -53,6 +55,15 @@ async fn the_library_files_do_their_work(
     node.run(&["SET", "other", "other", "EX", "60"]);
     let all = ["a", "b", "gone", "list", "other"];
     assert_eq!(run::<(i64, i64, i64)>(c, RELEASE, &all, &["token"]).await, (2, 2, 1));
+    assert_eq!(node.keys(), ["list", "other"]);
+
+    node.run(&["SET", "a", "one"]);
+    node.run(&["SET", "b", "two"]);
+    assert_eq!(run::<i64>(c, RELEASE_TOGETHER, &keys, &["one", "two"]).await, 1);
+    node.run(&["SET", "a", "one"]);
+    let all = ["gone", "list", "other", "a"];
+    let released: Vec<i64> = run(c, RELEASE_TOGETHER, &all, &["one", "two", "three", "one"]).await;
+    assert_eq!(released, [0, 0, 0, 1]);
     assert_eq!(node.keys(), ["list", "other"]);
     node.run(&["DEL", "list", "other"]);
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use redis::{RedisResult, Value};
 
-use super::line::{Driver, Line};
+use super::line::{Driver, Line, Put};
 use super::marker::Watch;
 use super::reply::{self, Answer};
 use crate::error::NodeErrorKind;
 use crate::node::{Reply, ReplyTo};
-use crate::script::{Compared, Form};
+use crate::script::{self, Compared, Form};
 
 /// The bytes of a node's connection, with the questions that wait for answers.
 pub(super) type NodeLine = Line<Asked>;
@@ -28,9 +28,35 @@ pub(super) struct Asked {
 impl Asked {
     /// With what an answer means for it.
     pub(super) fn read(self, answer: RedisResult<Value>) -> (Self, Answer) {
-        let compared = self.vote.as_ref().and_then(|vote| vote.compared.as_deref());
-        let answer = reply::read(self.to.question(), self.form, compared, answer);
+        let answer = reply::read(self.to.question(), self.form, self.compared(), answer);
         (self, answer)
+    }
+
+    fn compared(&self) -> Option<&Compared> {
+        self.vote.as_ref()?.compared.as_deref()
+    }
+}
+
+impl Put for Asked {
+    fn pack(&self, out: &mut Vec<u8>) {
+        script::pack(self.to.question(), self.form, self.compared(), out);
+    }
+
+    fn may_go_together(&self) -> bool {
+        self.form == Form::Together
+    }
+
+    fn goes_alone(&mut self) {
+        self.form = self.form.alone();
+    }
+
+    fn pack_together(those: &[Self], out: &mut Vec<u8>) {
+        script::pack_together(those.iter().map(|asked| asked.to.question()), out);
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        let theirs = other.to.question().keys();
+        self.to.question().keys().iter().any(|key| theirs.contains(key))
     }
 }
 

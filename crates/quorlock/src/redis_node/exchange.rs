@@ -17,7 +17,7 @@ use crate::error::{Failure, NodeErrorKind};
 use crate::event::Event;
 use crate::node::{Inbox, Question, Reply, ReplyTo, Verb};
 use crate::retry::jittered;
-use crate::script::{self, Compared, Delete, Form};
+use crate::script::{Compared, Delete, Form};
 use crate::standing::Fitness;
 use crate::sync::lock;
 use crate::validity::later;
@@ -34,8 +34,8 @@ pub(super) struct Session {
     began: Instant,
     /// The connection before this one may still deliver commands.
     old_left: bool,
-    /// The server's own compare-and-delete, as long as it does not refuse it.
-    native: Option<Delete>,
+    /// How plain releases are put, as long as the server does not refuse it.
+    plain_release: Form,
     fitness: Fitness,
     /// How often the marker had changed when the node was joined.
     changes: u64,
@@ -71,7 +71,7 @@ impl Session {
             place,
             began,
             old_left,
-            native,
+            plain_release: Form::plain_release(native),
             fitness: Fitness::Voting,
             changes: 0,
             compared: None,
@@ -122,6 +122,11 @@ impl Session {
 
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// How it is put first.
+    pub(super) fn form_of(&self, question: &Question) -> Form {
+        Form::first(question, self.plain_release)
     }
 
     /// Why the node is not asked this.
@@ -224,7 +229,7 @@ impl Shared {
         owed: Option<u64>,
     ) -> Option<Asked> {
         let question = to.question();
-        let form = form.unwrap_or_else(|| Form::first(question, session.native));
+        let form = form.unwrap_or_else(|| session.form_of(question));
         session.time_limit = session.time_limit.max(question.time_limit);
         if session.sent == session.heard {
             self.busy.notify_one();
@@ -232,11 +237,7 @@ impl Shared {
         session.sent += 1;
         let vote = (question.verb == Verb::Acquire)
             .then(|| Vote { changes: session.changes, compared: session.compared.clone() });
-        let compared = session.compared.as_deref();
-        let write = |asked: &Asked, out: &mut Vec<u8>| {
-            script::pack(asked.to.question(), form, compared, out);
-        };
-        session.place.line.put(Asked { to, form, owed, vote }, write).err()
+        session.place.line.put(Asked { to, form, owed, vote }).err()
     }
 
     /// What has come on a connection, in its order. Who waits for it is told when all of it is noted.
@@ -272,15 +273,15 @@ impl Shared {
 
     fn hear(self: &Arc<Self>, origin: &Origin, asked: Asked, answer: Answer) {
         let Asked { to, form, owed, vote } = asked;
-        if matches!(answer, Answer::NotNative) {
-            self.note_not_native(origin.number);
+        if matches!(answer, Answer::NotInThisForm) {
+            self.note_refused(form, origin.number);
         }
         let reply = match answer {
             Answer::Reply(reply) => match &vote {
                 Some(vote) => vote.judge(reply, &origin.watch),
                 None => reply,
             },
-            Answer::OtherForm | Answer::NotNative => {
+            Answer::OtherForm | Answer::NotInThisForm => {
                 return self.put(to, Some(form.next()), owed);
             }
         };
@@ -290,11 +291,13 @@ impl Shared {
         to.send(reply);
     }
 
-    fn note_not_native(&self, number: u64) {
+    /// Plain releases are put otherwise from now on.
+    fn note_refused(&self, form: Form, number: u64) {
         if let Link::Up(session) = &mut lock(&self.state).link
             && session.number == number
+            && session.plain_release == form
         {
-            session.native = None;
+            session.plain_release = form.instead();
         }
     }
 

@@ -28,8 +28,8 @@ pub struct Read {
     pub verb: Verb,
     /// Whether with a fence counter.
     pub fenced: bool,
-    /// Whether by the server's own command for it.
-    pub native: bool,
+    /// Whether in a form in which a yes is all that counts: anything else that is said is asked again in the next.
+    pub only_yes: bool,
     /// What they mean; `None` where the question would be put in another form.
     pub reply: Option<Reply>,
 }
@@ -53,7 +53,8 @@ pub fn replies(bytes: &[u8]) -> Result<Vec<Read>, InvalidInput> {
     ];
     let asked = plain.into_iter().chain(fenced);
     let asked = asked.flat_map(|verb| [(verb, Form::Hash), (verb, Form::Text)]);
-    let asked = asked.chain([((Verb::Release, None), Form::Native(Delete::Delifeq))]);
+    let only_yes = [Form::Native(Delete::Delifeq), Form::Together];
+    let asked = asked.chain(only_yes.map(|form| ((Verb::Release, None), form)));
     let read = asked.map(|((verb, fence), form)| {
         let (keys, token) = (keys.clone(), Arc::clone(&token));
         let question = Question {
@@ -68,9 +69,9 @@ pub fn replies(bytes: &[u8]) -> Result<Vec<Read>, InvalidInput> {
         };
         let reply = match reply::read(&question, form, None, answer.clone()) {
             Answer::Reply(reply) => Some(reply),
-            Answer::OtherForm | Answer::NotNative => None,
+            Answer::OtherForm | Answer::NotInThisForm => None,
         };
-        Read { verb, fenced: fence.is_some(), native: form.is_native(), reply }
+        Read { verb, fenced: fence.is_some(), only_yes: only_yes.contains(&form), reply }
     });
     Ok(read.collect())
 }

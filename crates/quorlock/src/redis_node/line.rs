@@ -1,6 +1,9 @@
 //! One connection's bytes: commands go out in the order in which they were put, answers come in and go to whoever waits for
 //! them, in the same order. Knows no question and no node; when a connection is opened and given up is `connection.rs`'s.
 //!
+//! Only those that may go together, as releases do, are kept back until the driver takes what is there: they are one command
+//! then, behind all others but those that are about one of their keys and were put later.
+//!
 //! Whoever asks only leaves his bytes here. One task reads and writes for all connections of a handle (`one_task.rs`), each
 //! time all that has been left since the last.
 
@@ -25,6 +28,26 @@ use crate::sync::lock;
 /// What is kept of the room that a burst took, once it is over: bytes to be sent, and answers that are waited for.
 const KEPT_BYTES: usize = 64 << 10;
 pub(super) const KEPT_ANSWERS: usize = 256;
+/// The most that go together: a server does nothing else while it runs a script.
+const MOST_TOGETHER: usize = 64;
+
+/// What is put on a line, and comes back with its answer.
+pub(super) trait Put: Sized {
+    /// Adds its command.
+    fn pack(&self, out: &mut Vec<u8>);
+
+    /// Whether one command may ask several of these.
+    fn may_go_together(&self) -> bool;
+
+    /// There is no other that it could go with.
+    fn goes_alone(&mut self);
+
+    /// Adds the one command that asks all of them, in their order: its answer is a list of theirs, or the same for each.
+    fn pack_together(those: &[Self], out: &mut Vec<u8>);
+
+    /// Whether the order of the two matters.
+    fn meets(&self, other: &Self) -> bool;
+}
 
 /// Where commands are put. `Q` is what comes back with an answer, where it is not waited for.
 pub(super) struct Line<Q> {
@@ -38,25 +61,64 @@ struct Queue<Q> {
     out: Vec<u8>,
     /// Who waits for the answers to that, in the order of the commands.
     waiting: VecDeque<Waiting<Q>>,
+    /// What goes together behind that, as far as it has come.
+    together: Vec<Q>,
     is_over: bool,
 }
 
 enum Waiting<Q> {
     Answer(oneshot::Sender<RedisResult<Value>>),
     Question(Q),
+    /// So many questions, which come next, for one answer.
+    Together(usize),
 }
 
-impl<Q> Line<Q> {
-    /// Puts the command that `write` writes for `question`, with which its answer comes. Given back where the connection has
-    /// ended.
-    pub(super) fn put(&self, question: Q, write: impl FnOnce(&Q, &mut Vec<u8>)) -> Result<(), Q> {
+impl<Q: Put> Queue<Q> {
+    fn is_empty(&self) -> bool {
+        self.out.is_empty() && self.together.is_empty()
+    }
+
+    fn put(&mut self, question: Q) {
+        if question.may_go_together() {
+            self.together.push(question);
+            if self.together.len() == MOST_TOGETHER {
+                self.close_together();
+            }
+            return;
+        }
+        if self.together.iter().any(|earlier| question.meets(earlier)) {
+            self.close_together();
+        }
+        self.put_alone(question);
+    }
+
+    fn put_alone(&mut self, question: Q) {
+        question.pack(&mut self.out);
+        self.waiting.push_back(Waiting::Question(question));
+    }
+
+    /// What has come to go together goes as it is: whatever is put from now on is behind it.
+    fn close_together(&mut self) {
+        if self.together.len() > 1 {
+            Q::pack_together(&self.together, &mut self.out);
+            self.waiting.push_back(Waiting::Together(self.together.len()));
+            self.waiting.extend(self.together.drain(..).map(Waiting::Question));
+        } else if let Some(mut one) = self.together.pop() {
+            one.goes_alone();
+            self.put_alone(one);
+        }
+    }
+}
+
+impl<Q: Put> Line<Q> {
+    /// Puts `question`, with which its answer comes. Given back where the connection has ended.
+    pub(super) fn put(&self, question: Q) -> Result<(), Q> {
         let mut queue = lock(&self.queue);
         if queue.is_over {
             return Err(question);
         }
-        let is_first = queue.out.is_empty();
-        write(&question, &mut queue.out);
-        queue.waiting.push_back(Waiting::Question(question));
+        let is_first = queue.is_empty();
+        queue.put(question);
         drop(queue);
         // Whoever put the first has woken the driver, or is about to: all that is there is sent together.
         if is_first {
@@ -75,6 +137,7 @@ impl<Q> Line<Q> {
     pub(super) async fn ask_all(&self, commands: &[Cmd]) -> Vec<RedisResult<Value>> {
         let answers: Vec<_> = {
             let mut queue = lock(&self.queue);
+            queue.close_together();
             let put = commands.iter().map(|command| {
                 let (answered, answer) = oneshot::channel();
                 if !queue.is_over {
@@ -95,6 +158,7 @@ impl<Q> Line<Q> {
     fn end(&self) -> VecDeque<Waiting<Q>> {
         let mut queue = lock(&self.queue);
         queue.is_over = true;
+        queue.close_together();
         queue.out = Vec::new();
         std::mem::take(&mut queue.waiting)
     }
@@ -105,7 +169,7 @@ fn broken() -> RedisError {
 }
 
 /// Reads and writes. The connection is closed when it is dropped; then everybody who waits is told that it has broken.
-pub(super) struct Driver<Q> {
+pub(super) struct Driver<Q: Put> {
     wire: Metered,
     line: Arc<Line<Q>>,
     heard: Answers,
@@ -121,14 +185,19 @@ pub(super) struct Driver<Q> {
     unasked: Box<dyn Fn(PushInfo) + Send>,
 }
 
-impl<Q> Driver<Q> {
+impl<Q: Put> Driver<Q> {
     /// A connection on which nothing has been asked; what its server says unasked goes to `unasked`.
     pub(super) fn new(
         wire: Metered,
         crowd: Crowd,
         unasked: impl Fn(PushInfo) + Send + 'static,
     ) -> (Arc<Line<Q>>, Self) {
-        let queue = Queue { out: Vec::new(), waiting: VecDeque::new(), is_over: false };
+        let queue = Queue {
+            out: Vec::new(),
+            waiting: VecDeque::new(),
+            together: Vec::new(),
+            is_over: false,
+        };
         let line = Arc::new(Line { queue: Mutex::new(queue), driver: AtomicWaker::new() });
         let driver = Self {
             wire,
@@ -187,6 +256,10 @@ impl<Q> Driver<Q> {
                         is_heard = true;
                         hear(question, Ok(value));
                     }
+                    Some(Waiting::Together(count)) => {
+                        is_heard = true;
+                        self.answer_together(count, value, hear);
+                    }
                     // Nobody may wait for it any more.
                     Some(Waiting::Answer(waiter)) => drop(waiter.send(Ok(value))),
                     None => break unasked(),
@@ -199,13 +272,34 @@ impl<Q> Driver<Q> {
             match waiting {
                 Waiting::Question(question) => hear(question, Err(end.clone())),
                 Waiting::Answer(waiter) => drop(waiter.send(Err(end.clone()))),
+                // Each for itself.
+                Waiting::Together(_) => {}
             }
         }
         Poll::Ready(Err(end))
     }
 
+    /// What has come for the next `count` questions.
+    fn answer_together(
+        &mut self,
+        count: usize,
+        value: Value,
+        hear: &mut impl FnMut(Q, RedisResult<Value>),
+    ) {
+        let (mut parts, same) = match value {
+            Value::Array(parts) if parts.len() == count => (parts, Value::Nil),
+            same => (Vec::new(), same),
+        };
+        let mut parts = parts.drain(..);
+        for waiting in self.waiting.drain(..count) {
+            if let Waiting::Question(question) = waiting {
+                hear(question, Ok(parts.next().unwrap_or_else(|| same.clone())));
+            }
+        }
+    }
+
     fn has_output(&self) -> bool {
-        self.sent < self.sending.len() || !self.is_flushed || !lock(&self.line.queue).out.is_empty()
+        self.sent < self.sending.len() || !self.is_flushed || !lock(&self.line.queue).is_empty()
     }
 
     /// Sends what is there, as far as the peer takes it.
@@ -235,6 +329,7 @@ impl<Q> Driver<Q> {
         self.sending.shrink_to(KEPT_BYTES);
         self.sent = 0;
         let mut queue = lock(&self.line.queue);
+        queue.close_together();
         if queue.out.is_empty() {
             return false;
         }
@@ -256,7 +351,7 @@ fn give_back<T>(queue: &mut VecDeque<T>) {
     }
 }
 
-impl<Q> Drop for Driver<Q> {
+impl<Q: Put> Drop for Driver<Q> {
     fn drop(&mut self) {
         drop(self.line.end());
     }

@@ -14,8 +14,9 @@ pub(super) enum Answer {
     Reply(Reply),
     /// Nothing was done of it in this form (or nothing was there to be done, and not why): ask in the next.
     OtherForm,
-    /// The node has not the native command, or we not the right to it: nothing was done, ask in the next form.
-    NotNative,
+    /// The node does nothing in this form, here and henceforth: it has not the native command or not the script, or we not the
+    /// right to it, or one of those that were asked together stands in the way of the others. Ask in the next.
+    NotInThisForm,
 }
 
 /// Reads the answer to `question`. Anything unexpected is a failure, never a grant.
@@ -25,6 +26,9 @@ pub(super) fn read(
     compared: Option<&Compared>,
     answer: RedisResult<Value>,
 ) -> Answer {
+    if form == Form::Together {
+        return together(answer, question);
+    }
     let answer = match answer {
         // There is no error in these.
         Ok(Value::Okay | Value::Int(_) | Value::Nil) => answer,
@@ -32,7 +36,7 @@ pub(super) fn read(
     };
     let value = match answer {
         Ok(value) => value,
-        Err(error) if form.is_native() && is_not_native(&error) => return Answer::NotNative,
+        Err(error) if form.is_native() && is_not_native(&error) => return Answer::NotInThisForm,
         Err(error) if form.is_native() && is_about_the_key(&error) => return Answer::OtherForm,
         Err(error)
             if error.code() == Some("NOSCRIPT") && script::has_text(question, form, compared) =>
@@ -75,6 +79,17 @@ pub(super) fn read(
         _ => failed(&value),
     };
     Answer::Reply(reply)
+}
+
+/// The answer to one of the releases that were asked together. What is said of all of them is not taken for an answer to one,
+/// but where it says that all was done.
+fn together(answer: RedisResult<Value>, release: &Question) -> Answer {
+    match answer {
+        Ok(Value::Int(1)) => Answer::Reply(Reply::Released { deleted: 1, others: 0, foreign: 0 }),
+        Ok(Value::Int(0)) => Answer::OtherForm,
+        Ok(_) => Answer::NotInThisForm,
+        Err(error) => Answer::Reply(Reply::Failed(refusal(error, &release.token()))),
+    }
 }
 
 fn is_not_native(error: &RedisError) -> bool {
@@ -149,7 +164,7 @@ mod tests {
         let asked = Question { fence, ..question(Verb::Acquire) };
         let said = |value| match read(&asked, Form::Hash, None, Ok(value)) {
             Answer::Reply(reply) => reply,
-            Answer::OtherForm | Answer::NotNative => panic!("it is known"),
+            Answer::OtherForm | Answer::NotInThisForm => panic!("it is known"),
         };
         let pair = |first, second| said(Value::Array(vec![Value::Int(first), Value::Int(second)]));
         assert!(matches!(said(Value::Int(1)), Reply::Counted(1_764_000_000_000_000)));
@@ -168,7 +183,9 @@ mod tests {
     fn answer(verb: Verb, value: Value) -> Reply {
         match read(&question(verb), Form::Text, None, Ok(value)) {
             Answer::Reply(reply) => reply,
-            Answer::OtherForm | Answer::NotNative => panic!("there is no other form than its text"),
+            Answer::OtherForm | Answer::NotInThisForm => {
+                panic!("there is no other form than its text")
+            }
         }
     }
 
@@ -296,12 +313,28 @@ mod tests {
         assert!(matches!(read(Value::Int(0)), Answer::OtherForm));
         assert!(matches!(read(Value::Int(2)), Answer::Reply(Reply::Failed(_))));
         for said in ["-ERR unknown command 'DELIFEQ', with args", "-NOPERM no permissions"] {
-            assert!(matches!(read(line(said)), Answer::NotNative), "{said}");
+            assert!(matches!(read(line(said)), Answer::NotInThisForm), "{said}");
         }
         for said in ["-WRONGTYPE Operation against a key", "-ERR Key should be of string type"] {
             assert!(matches!(read(line(said)), Answer::OtherForm), "{said}");
         }
         assert!(matches!(read(line("-OOM no")), Answer::Reply(Reply::Failed(_))));
+    }
+
+    #[test]
+    fn of_releases_together_a_yes_is_taken_and_all_else_is_asked_again_alone() {
+        let read = |answer| read(&question(Verb::Release), Form::Together, None, answer);
+        let deleted = read(Ok(Value::Int(1)));
+        assert!(matches!(deleted, Answer::Reply(Reply::Released { deleted: 1, others: 0, .. })));
+        assert!(matches!(read(Ok(Value::Int(0))), Answer::OtherForm));
+        let said =
+            ["-NOSCRIPT No matching script.", "-NOPERM No permissions", ":2", "*1\r\n:1", "$-1"];
+        for said in said {
+            assert!(matches!(read(Ok(line(said))), Answer::NotInThisForm), "{said}");
+        }
+        let broken = read(Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()));
+        let Answer::Reply(Reply::Failed(failure)) = broken else { panic!("nothing was said") };
+        assert_eq!(failure.kind(), NodeErrorKind::Disconnected);
     }
 
     #[test]

@@ -9,12 +9,40 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
 
+/// A question, and what is sent for it: a small letter. A capital may go together with others.
+#[derive(Debug, PartialEq)]
+struct Ask(u8, Vec<u8>);
+
+impl Put for Ask {
+    fn pack(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.1);
+    }
+
+    fn may_go_together(&self) -> bool {
+        self.1[0].is_ascii_uppercase()
+    }
+
+    fn goes_alone(&mut self) {
+        self.1.make_ascii_lowercase();
+    }
+
+    fn pack_together(those: &[Self], out: &mut Vec<u8>) {
+        out.push(b'<');
+        those.iter().for_each(|ask| ask.pack(out));
+        out.push(b'>');
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        self.1.eq_ignore_ascii_case(&other.1)
+    }
+}
+
 type Answers = Vec<(u8, RedisResult<Value>)>;
 /// What was said unasked.
 type Pushes = Arc<Mutex<Vec<PushKind>>>;
 
 /// A connection, its other end, and what was said on it unasked.
-fn connection(room: usize) -> (Arc<Line<u8>>, Driver<u8>, DuplexStream, Pushes) {
+fn connection(room: usize) -> (Arc<Line<Ask>>, Driver<Ask>, DuplexStream, Pushes) {
     let (near, far) = duplex(room);
     let heard = Pushes::default();
     let hears = Arc::clone(&heard);
@@ -25,8 +53,17 @@ fn connection(room: usize) -> (Arc<Line<u8>>, Driver<u8>, DuplexStream, Pushes) 
     (line, driver, far, heard)
 }
 
-fn put(line: &Line<u8>, command: &[u8], question: u8) -> Result<(), u8> {
-    line.put(question, |_, out| out.extend_from_slice(command))
+fn put(line: &Line<Ask>, command: &[u8], question: u8) -> Result<(), Ask> {
+    line.put(Ask(question, command.to_vec()))
+}
+
+/// Puts each letter, with itself as its question.
+fn put_all(line: &Line<Ask>, letters: &[u8]) {
+    letters.iter().for_each(|letter| put(line, &[*letter], *letter).unwrap());
+}
+
+async fn hear(driver: &mut Driver<Ask>, answers: &mut Answers) -> RedisResult<()> {
+    driver.answers(|question, answer| answers.push((question.0, answer))).await
 }
 
 fn cmd(word: &str) -> Cmd {
@@ -42,7 +79,7 @@ async fn answers_go_to_those_who_asked_in_the_order_of_the_questions() {
     put(&line, b"two", 2).unwrap();
     far.write_all(b":1\r\n>1\r\n+invalidate\r\n+PONG\r\n-ERR two\r\n").await.unwrap();
     let mut answers = Answers::new();
-    driver.answers(|question, answer| answers.push((question, answer))).await.unwrap();
+    hear(&mut driver, &mut answers).await.unwrap();
     assert_eq!(asked.await, Ok(Value::SimpleString("PONG".into())));
     assert!(matches!(&answers[..], [(1, Ok(Value::Int(1))), (2, Ok(Value::ServerError(_)))]));
     assert_eq!(*lock(&heard), [PushKind::Invalidate]);
@@ -54,10 +91,8 @@ async fn answers_go_to_those_who_asked_in_the_order_of_the_questions() {
 #[tokio::test]
 async fn what_does_not_go_through_at_once_goes_through_in_pieces_and_in_order() {
     let (line, mut driver, mut far, _) = connection(3);
-    let all: Vec<u8> = (0..200).collect();
-    for byte in &all {
-        put(&line, &[*byte], *byte).unwrap();
-    }
+    let all: Vec<u8> = (b'a'..=b'z').cycle().take(200).collect();
+    put_all(&line, &all);
     let reads = async {
         let mut sent = Vec::new();
         for _ in &all {
@@ -72,7 +107,7 @@ async fn what_does_not_go_through_at_once_goes_through_in_pieces_and_in_order() 
     let hears = async {
         let mut answers = Answers::new();
         while answers.len() < all.len() {
-            driver.answers(|question, answer| answers.push((question, answer))).await.unwrap();
+            hear(&mut driver, &mut answers).await.unwrap();
         }
         answers
     };
@@ -115,10 +150,10 @@ async fn at_the_end_whoever_waits_is_told_and_nothing_can_be_put() {
         far.write_all(answer.as_bytes()).await.unwrap();
         drop(far);
         let mut answers = Answers::new();
-        while driver.answers(|question, answer| answers.push((question, answer))).await.is_ok() {}
+        while hear(&mut driver, &mut answers).await.is_ok() {}
         assert!(matches!(&answers[..], [(1, Ok(Value::Okay)), (2, Err(_))]), "{answers:?}");
         assert!(asked.await.is_err());
-        assert_eq!(put(&line, b"c", 3), Err(3));
+        assert!(put(&line, b"c", 3).is_err_and(|ask| ask.0 == 3));
         assert!(line.ask(cmd("PING")).await.is_err());
     }
 }
@@ -129,9 +164,9 @@ async fn an_answer_that_nobody_has_asked_for_ends_the_connection() {
     put(&line, b"a", 1).unwrap();
     far.write_all(b"+OK\r\n+OK\r\n").await.unwrap();
     let mut answers = Answers::new();
-    assert!(driver.answers(|question, answer| answers.push((question, answer))).await.is_err());
+    assert!(hear(&mut driver, &mut answers).await.is_err());
     assert!(matches!(&answers[..], [(1, Ok(Value::Okay))]), "{answers:?}");
-    assert_eq!(put(&line, b"b", 2), Err(2));
+    assert!(put(&line, b"b", 2).is_err_and(|ask| ask.0 == 2));
 }
 
 #[tokio::test]
@@ -141,4 +176,94 @@ async fn a_driver_that_is_dropped_leaves_nobody_waiting() {
     assert!((&mut asked).now_or_never().is_none());
     drop(driver);
     assert!(asked.await.is_err_and(|error| error.is_io_error()));
+}
+
+/// What the other end hears when these have been put, and what comes of its answer.
+async fn together(letters: &[u8], said: &str) -> (String, Vec<(char, Value)>) {
+    let (line, mut driver, mut far, _) = connection(1024);
+    put_all(&line, letters);
+    far.write_all(said.as_bytes()).await.unwrap();
+    let mut answers = Answers::new();
+    hear(&mut driver, &mut answers).await.unwrap();
+    drop((line, driver));
+    let mut sent = String::new();
+    far.read_to_string(&mut sent).await.unwrap();
+    let answers = answers.into_iter().map(|(letter, answer)| (letter.into(), answer.unwrap()));
+    (sent, answers.collect())
+}
+
+#[tokio::test]
+async fn those_that_may_go_together_are_one_command_behind_the_others() {
+    let [zero, one, two] = [0, 1, 2].map(Value::Int);
+    let (sent, heard) = together(b"AxBC", ":2\r\n:1\r\n").await;
+    assert_eq!(sent, "x<ABC>");
+    let all = |value: &Value| ['A', 'B', 'C'].map(|letter| (letter, value.clone()));
+    assert_eq!(heard[0], ('x', two));
+    assert_eq!(heard[1..], all(&one));
+    let (_, heard) = together(b"ABC", "*3\r\n:1\r\n:0\r\n:1\r\n").await;
+    assert_eq!(heard, [('A', one.clone()), ('B', zero.clone()), ('C', one.clone())]);
+    let (_, heard) = together(b"ABC", "*2\r\n:1\r\n:0\r\n").await;
+    assert_eq!(heard, all(&Value::Array(vec![one.clone(), zero])), "that is not a part each");
+    let (_, heard) = together(b"ABC", "-ERR no\r\n").await;
+    assert!(heard.iter().all(|(_, value)| matches!(value, Value::ServerError(_))), "{heard:?}");
+    let (sent, heard) = together(b"A", ":1\r\n").await;
+    assert_eq!((sent.as_str(), &heard[..]), ("a", &[('A', one)][..]), "nothing to go with");
+}
+
+#[tokio::test]
+async fn what_meets_one_of_those_goes_behind_them_and_so_does_what_is_no_question() {
+    for (letters, expected) in [("ABxa", "x<AB>a"), ("ABbC", "<AB>bc"), ("AaAa", "aaaa")] {
+        let said = ":1\r\n".repeat(letters.len());
+        let expected_answers = expected.replace(['<', '>'], "");
+        let (sent, heard) = together(letters.as_bytes(), &said[..4 * commands(expected)]).await;
+        assert_eq!(sent, expected);
+        let heard: String = heard.into_iter().map(|(letter, _)| letter).collect();
+        assert!(heard.eq_ignore_ascii_case(&expected_answers), "{heard}");
+    }
+    let (line, mut driver, mut far, _) = connection(1024);
+    put_all(&line, b"AB");
+    let mut asked = Box::pin(line.ask(cmd("PING")));
+    assert!((&mut asked).now_or_never().is_none());
+    put_all(&line, b"C");
+    far.write_all(b":1\r\n+PONG\r\n:1\r\n").await.unwrap();
+    hear(&mut driver, &mut Answers::new()).await.unwrap();
+    assert_eq!(asked.await, Ok(Value::SimpleString("PONG".into())));
+    let mut sent = [0; 19];
+    far.read_exact(&mut sent).await.unwrap();
+    assert_eq!(&sent, b"<AB>*1\r\n$4\r\nPING\r\nc");
+}
+
+/// How many these are.
+fn commands(sent: &str) -> usize {
+    sent.split_terminator('>').map(|part| part.split('<').next().unwrap_or("").len()).sum::<usize>()
+        + sent.matches('<').count()
+}
+
+#[tokio::test]
+async fn no_more_go_together_than_a_server_is_to_be_kept_busy_with() {
+    let letters: Vec<u8> = (b'A'..=b'Z').cycle().take(MOST_TOGETHER + 1).collect();
+    let (sent, heard) = together(&letters, ":1\r\n:1\r\n").await;
+    let last = char::from(letters[MOST_TOGETHER]).to_ascii_lowercase();
+    assert!(sent.starts_with('<') && sent.ends_with(&format!(">{last}")), "{sent}");
+    assert_eq!(sent.len(), MOST_TOGETHER + 3);
+    assert_eq!(heard.len(), MOST_TOGETHER + 1);
+}
+
+#[tokio::test]
+async fn those_that_go_together_are_each_told_of_the_end() {
+    for is_sent in [false, true] {
+        let (line, mut driver, far, _) = connection(1024);
+        put_all(&line, b"AB");
+        if is_sent {
+            let waiting = hear(&mut driver, &mut Answers::new()).now_or_never();
+            assert!(waiting.is_none());
+            put_all(&line, b"CD");
+        }
+        drop(far);
+        let mut answers = Answers::new();
+        assert!(hear(&mut driver, &mut answers).await.is_err());
+        let told: Vec<u8> = answers.iter().map(|(letter, _)| *letter).collect();
+        assert_eq!(told, if is_sent { b"ABCD".as_slice() } else { b"AB" });
+        assert!(answers.iter().all(|(_, answer)| answer.is_err()));
+    }
 }
