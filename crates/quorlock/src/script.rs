@@ -1,7 +1,8 @@
 //! Questions as commands: the scripts, their hashes, and which question needs which. Replies live in `redis_node`.
 
 use std::cell::RefCell;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use std::thread::LocalKey;
 use std::time::Duration;
 
 use redis::{Cmd, Script};
@@ -9,6 +10,7 @@ use redis::{Cmd, Script};
 use crate::fencing::{counter_of, retention};
 use crate::membership::{Assertion, Durability};
 use crate::node::{Fence, Mode, Question, Verb};
+use crate::token::Token;
 
 static ACQUIRE: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::ACQUIRE));
 static ACQUIRE_FENCED: LazyLock<Lua> = LazyLock::new(|| Lua::new(text::ACQUIRE_FENCED));
@@ -114,6 +116,7 @@ fn millis(span: Duration) -> u64 {
 thread_local! {
     /// Where each thread puts its commands together: two allocations less for each.
     static BUILDER: RefCell<Cmd> = RefCell::new(Cmd::new());
+    static TOGETHER: RefCell<Together> = RefCell::default();
 }
 
 /// The script that asks `question`; one resource is acquired without, unless it is fenced or the marker is `compared`.
@@ -273,36 +276,66 @@ pub(crate) fn pack(
     };
     match (form, compared) {
         (Form::Hash, None) => {
-            out.extend_from_slice(question.packed.get_or_pack(|| with_builder(write)));
+            out.extend_from_slice(question.packed.get_or_pack(|| with_own(&BUILDER, write)));
         }
-        _ => out.extend_from_slice(&with_builder(write)),
+        _ => out.extend_from_slice(&with_own(&BUILDER, write)),
     }
 }
 
-/// Adds the one command that asks `releases` together, all of them plain.
+/// Adds the one command that asks `releases` together, all of them plain: packed once for all nodes that are asked for the same
+/// ones, one after the other, on one thread.
 pub(crate) fn pack_together<'a>(
     releases: impl ExactSizeIterator<Item = &'a Question> + Clone,
     out: &mut Vec<u8>,
 ) {
-    with_builder(|cmd| {
-        cmd.clear();
-        call(cmd, &RELEASE_TOGETHER, Form::Together);
-        cmd.arg(releases.len());
-        for release in releases.clone() {
-            cmd.arg(release.keys());
-        }
-        for release in releases.clone() {
-            cmd.arg(&release.token.bytes()[..]);
-        }
-        cmd.write_packed_command(out);
-    });
+    let pack = |last: &mut Together| out.extend_from_slice(last.bytes_of(releases.clone()));
+    with_own(&TOGETHER, pack);
 }
 
-fn with_builder<T>(mut write: impl FnMut(&mut Cmd) -> T) -> T {
-    // A guard may be dropped by a thread that ends, when there is no builder any more.
-    BUILDER
-        .try_with(|builder| write(&mut builder.borrow_mut()))
-        .unwrap_or_else(|_| write(&mut Cmd::new()))
+/// The command of the releases that went together last.
+#[derive(Default)]
+struct Together {
+    /// Theirs, in order: a token is that of one lock, so of one key.
+    tokens: Vec<Arc<Token>>,
+    bytes: Vec<u8>,
+}
+
+impl Together {
+    fn bytes_of<'a>(
+        &mut self,
+        releases: impl ExactSizeIterator<Item = &'a Question> + Clone,
+    ) -> &[u8] {
+        let mut tokens = releases.clone().map(|release| &release.token);
+        let is_it = tokens.len() == self.tokens.len()
+            && self.tokens.iter().zip(&mut tokens).all(|(one, other)| Arc::ptr_eq(one, other));
+        if !is_it {
+            self.tokens.clear();
+            self.tokens.extend(releases.clone().map(|release| Arc::clone(&release.token)));
+            self.bytes.clear();
+            with_own(&BUILDER, |cmd| {
+                cmd.clear();
+                call(cmd, &RELEASE_TOGETHER, Form::Together);
+                cmd.arg(releases.len());
+                for release in releases.clone() {
+                    cmd.arg(release.keys());
+                }
+                for release in releases.clone() {
+                    cmd.arg(&release.token.bytes()[..]);
+                }
+                cmd.write_packed_command(&mut self.bytes);
+            });
+        }
+        &self.bytes
+    }
+}
+
+/// With what is this thread's own.
+fn with_own<T: Default, R>(
+    own: &'static LocalKey<RefCell<T>>,
+    mut work: impl FnMut(&mut T) -> R,
+) -> R {
+    // A guard may be dropped by a thread that ends, when there is none any more.
+    own.try_with(|own| work(&mut own.borrow_mut())).unwrap_or_else(|_| work(&mut T::default()))
 }
 
 #[cfg(test)]

@@ -84,14 +84,32 @@ fn releases_go_together_only_where_they_are_plain_and_one_alone_goes_as_itself()
     }
     assert_eq!(Form::Together.alone(), Form::Hash);
     assert_eq!(Form::Together.next(), Form::Hash);
-    let [a, b] = ["a", "b"].map(|resource| ask(Verb::Release, &[resource]));
-    let mut packed = b"before".to_vec();
-    pack_together([&a, &b].into_iter(), &mut packed);
-    let packed = String::from_utf8(packed).unwrap();
-    let words: Vec<&str> = packed.split("\r\n").skip(2).step_by(2).collect();
-    let tokens = [&a, &b].map(|release| release.token.text());
-    assert!(packed.starts_with("before*7\r\n"), "{packed}");
-    assert_eq!(words, ["EVALSHA", &RELEASE_TOGETHER.hash, "2", "a", "b", &tokens[0], &tokens[1]]);
+}
+
+#[test]
+fn releases_together_name_their_keys_and_then_their_tokens() {
+    let release = |number: u8| Question {
+        token: Arc::new(Token::new(uuid::Uuid::nil(), [number; 16])),
+        ..ask(Verb::Release, &[["a", "b", "c"][usize::from(number)]])
+    };
+    let [a, b, c] = [0, 1, 2].map(release);
+    let [ta, tb, tc] = [&a, &b, &c].map(|release| release.token.text());
+    let packed = |releases: &[&Question]| {
+        let mut packed = b"before".to_vec();
+        pack_together(releases.iter().copied(), &mut packed);
+        let packed = String::from_utf8(packed).unwrap();
+        assert!(packed.starts_with("before*"), "{packed}");
+        let words = packed.split("\r\n").skip(2).step_by(2).skip(2);
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Once more what was packed last, and what differs from it in one, in their order, or in how many there are.
+    for _ in 0..2 {
+        assert_eq!(packed(&[&a, &b]), ["2", "a", "b", &ta, &tb]);
+    }
+    assert_eq!(packed(&[&a, &c]), ["2", "a", "c", &ta, &tc]);
+    assert_eq!(packed(&[&c, &a]), ["2", "c", "a", &tc, &ta]);
+    assert_eq!(packed(&[&c, &a, &b]), ["3", "c", "a", "b", &tc, &ta, &tb]);
+    assert_eq!(packed(&[&c, &a]), ["2", "c", "a", &tc, &ta]);
 }
 
 #[test]
