@@ -1,6 +1,7 @@
 //! What is locked: a sorted, unique set of names, parsed into the keys that stand for them. No commands here.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use crate::invalid::InvalidInput;
@@ -89,6 +90,7 @@ impl<T: AsRef<str>> From<&[T]> for Resources {
 pub(crate) struct Keys {
     resources: Resources,
     keys: Arc<[String]>,
+    marks: u64,
 }
 
 impl Keys {
@@ -111,7 +113,8 @@ impl Keys {
         for (name, key) in resources.0.iter().zip(keys.iter()) {
             check(name, key)?;
         }
-        Ok(Self { resources, keys })
+        let marks = keys.iter().fold(0, |marks, key| marks | mark(key));
+        Ok(Self { resources, keys, marks })
     }
 
     pub(crate) fn resources(&self) -> &Resources {
@@ -125,6 +128,22 @@ impl Keys {
     pub(crate) fn as_slice(&self) -> &[String] {
         &self.keys
     }
+
+    /// A bit for each key: two sets that share no bit share no key.
+    pub(crate) fn marks(&self) -> u64 {
+        self.marks
+    }
+
+    /// Whether they share a key.
+    pub(crate) fn meet(&self, others: &Self) -> bool {
+        self.marks & others.marks != 0 && self.keys.iter().any(|key| others.keys.contains(key))
+    }
+}
+
+fn mark(key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(key.as_bytes());
+    1 << (hasher.finish() % u64::from(u64::BITS))
 }
 
 fn check(name: &str, key: &str) -> Result<(), InvalidInput> {
@@ -144,6 +163,19 @@ fn check(name: &str, key: &str) -> Result<(), InvalidInput> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_sets_meet_where_they_share_a_key_whatever_their_marks() {
+        let names: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+        let sets: Vec<Keys> =
+            names.windows(2).map(|two| Keys::parse(two.into(), "").unwrap()).collect();
+        for (i, one) in sets.iter().enumerate() {
+            for (j, other) in sets.iter().enumerate() {
+                assert_eq!(one.meet(other), i.abs_diff(j) <= 1, "{one:?} {other:?}");
+                assert!(!one.meet(other) || one.marks() & other.marks() != 0);
+            }
+        }
+    }
 
     fn keys(resources: impl Into<Resources>) -> Result<Vec<String>, InvalidInput> {
         Keys::parse(resources.into(), "").map(|keys| keys.as_slice().to_vec())

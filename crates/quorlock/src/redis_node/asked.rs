@@ -54,9 +54,12 @@ impl Put for Asked {
         script::pack_together(those.iter().map(|asked| asked.to.question()), out);
     }
 
+    fn marks(&self) -> u64 {
+        self.to.question().keys.marks()
+    }
+
     fn meets(&self, other: &Self) -> bool {
-        let theirs = other.to.question().keys();
-        self.to.question().keys().iter().any(|key| theirs.contains(key))
+        self.to.question().keys.meet(&other.to.question().keys)
     }
 }
 

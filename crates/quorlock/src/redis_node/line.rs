@@ -47,6 +47,9 @@ pub(super) trait Put: Sized {
 
     /// Whether the order of the two matters.
     fn meets(&self, other: &Self) -> bool;
+
+    /// Bits: two that share none do not meet.
+    fn marks(&self) -> u64;
 }
 
 /// Where commands are put. `Q` is what comes back with an answer, where it is not waited for.
@@ -63,6 +66,8 @@ struct Queue<Q> {
     waiting: VecDeque<Waiting<Q>>,
     /// What goes together behind that, as far as it has come.
     together: Vec<Q>,
+    /// Theirs.
+    marks: u64,
     is_over: bool,
 }
 
@@ -80,13 +85,16 @@ impl<Q: Put> Queue<Q> {
 
     fn put(&mut self, question: Q) {
         if question.may_go_together() {
+            self.marks |= question.marks();
             self.together.push(question);
             if self.together.len() == MOST_TOGETHER {
                 self.close_together();
             }
             return;
         }
-        if self.together.iter().any(|earlier| question.meets(earlier)) {
+        if self.marks & question.marks() != 0
+            && self.together.iter().any(|earlier| question.meets(earlier))
+        {
             self.close_together();
         }
         self.put_alone(question);
@@ -99,6 +107,7 @@ impl<Q: Put> Queue<Q> {
 
     /// What has come to go together goes as it is: whatever is put from now on is behind it.
     fn close_together(&mut self) {
+        self.marks = 0;
         if self.together.len() > 1 {
             Q::pack_together(&self.together, &mut self.out);
             self.waiting.push_back(Waiting::Together(self.together.len()));
@@ -196,6 +205,7 @@ impl<Q: Put> Driver<Q> {
             out: Vec::new(),
             waiting: VecDeque::new(),
             together: Vec::new(),
+            marks: 0,
             is_over: false,
         };
         let line = Arc::new(Line { queue: Mutex::new(queue), driver: AtomicWaker::new() });

@@ -35,6 +35,11 @@ impl Put for Ask {
     fn meets(&self, other: &Self) -> bool {
         self.1.eq_ignore_ascii_case(&other.1)
     }
+
+    /// The letters share few: most that share one do not meet.
+    fn marks(&self) -> u64 {
+        1 << (self.1[0].to_ascii_lowercase() % 4)
+    }
 }
 
 type Answers = Vec<(u8, RedisResult<Value>)>;
