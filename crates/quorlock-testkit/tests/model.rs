@@ -195,15 +195,15 @@ impl Pair {
         read(ask, &self.run(&words.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 
-    /// Which of the keys were deleted, of releases that go out together.
-    fn release_together(&self, locks: &[(usize, &str)]) -> Vec<bool> {
+    /// What is said of each of these releases, which go out together.
+    fn release_together(&self, locks: &[(usize, &str)]) -> Vec<i64> {
         let count = locks.len().to_string();
         let mut words = vec!["EVAL", text::RELEASE_TOGETHER, &count];
         words.extend(locks.iter().map(|(key, _)| KEYS[*key]));
         words.extend(locks.iter().map(|(_, token)| *token));
         match self.run(&words) {
-            Reply::Int(1) => vec![true; locks.len()],
-            Reply::Array(parts) => parts.iter().map(|part| part.int() == Some(1)).collect(),
+            Reply::Int(1) => vec![1; locks.len()],
+            Reply::Array(parts) => parts.iter().filter_map(Reply::int).collect(),
             other => panic!("releases together were answered {other:?}"),
         }
     }
@@ -243,13 +243,14 @@ impl Pair {
             }
             Step::Together(locks) => {
                 let scripts = self.release_together(locks);
-                let was = self.model.live(self.now());
-                let was: Vec<_> =
-                    was.map(|(key, entry)| (key.clone(), entry.token.to_string())).collect();
+                let live = self.model.live(self.now());
+                let held: Vec<_> =
+                    live.map(|(key, entry)| (key.clone(), entry.token.to_string())).collect();
                 let model = locks.iter().map(|(key, token)| {
-                    was.iter().any(|(held, by)| held == KEYS[*key] && by == token)
+                    let by = held.iter().find(|(held, _)| held == KEYS[*key]);
+                    by.map_or(0, |(_, by)| if by == token { 1 } else { 2 })
                 });
-                let model: Vec<bool> = model.collect();
+                let model: Vec<i64> = model.collect();
                 for (key, token) in locks {
                     let keys = [KEYS[*key].to_owned()];
                     let verb = Verb::Release;

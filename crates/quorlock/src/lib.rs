@@ -138,6 +138,6 @@ pub mod seam {
 
     /// What comes from outside, read as the library reads it: for fuzzing.
     pub mod fuzz {
-        pub use crate::redis_node::fuzz::{Read, first_answer, keys, replies, url};
+        pub use crate::redis_node::fuzz::{Read, Way, first_answer, keys, replies, url};
     }
 }

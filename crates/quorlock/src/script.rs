@@ -292,11 +292,15 @@ pub(crate) fn pack_together<'a>(
     with_own(&TOGETHER, pack);
 }
 
+/// What is kept of the room for it.
+const KEPT_BYTES: usize = 16 << 10;
+
 /// The command of the releases that went together last.
 #[derive(Default)]
 struct Together {
     /// Theirs, in order: a token is that of one lock, so of one key.
     tokens: Vec<Arc<Token>>,
+    /// Of the same, once they are noted.
     bytes: Vec<u8>,
 }
 
@@ -305,13 +309,13 @@ impl Together {
         &mut self,
         releases: impl ExactSizeIterator<Item = &'a Question> + Clone,
     ) -> &[u8] {
-        let mut tokens = releases.clone().map(|release| &release.token);
-        let is_it = tokens.len() == self.tokens.len()
-            && self.tokens.iter().zip(&mut tokens).all(|(one, other)| Arc::ptr_eq(one, other));
+        let tokens = || releases.clone().map(|release| &release.token);
+        let is_it = releases.len() == self.tokens.len()
+            && self.tokens.iter().zip(tokens()).all(|(one, other)| Arc::ptr_eq(one, other));
         if !is_it {
             self.tokens.clear();
-            self.tokens.extend(releases.clone().map(|release| Arc::clone(&release.token)));
             self.bytes.clear();
+            self.bytes.shrink_to(KEPT_BYTES);
             with_own(&BUILDER, |cmd| {
                 cmd.clear();
                 call(cmd, &RELEASE_TOGETHER, Form::Together);
@@ -319,11 +323,12 @@ impl Together {
                 for release in releases.clone() {
                     cmd.arg(release.keys());
                 }
-                for release in releases.clone() {
-                    cmd.arg(&release.token.bytes()[..]);
+                for token in tokens() {
+                    cmd.arg(&token.bytes()[..]);
                 }
                 cmd.write_packed_command(&mut self.bytes);
             });
+            self.tokens.extend(tokens().map(Arc::clone));
         }
         &self.bytes
     }

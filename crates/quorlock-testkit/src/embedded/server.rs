@@ -2,7 +2,10 @@
 //! Sockets and tasks are not here.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use quorlock::seam::text;
 
 use super::changes::Changes;
 use super::clock::NodeClock;
@@ -15,6 +18,11 @@ use super::session::Session;
 use super::tracking::Touch;
 use super::transport::{Client, Port};
 use super::view::{Args, Outcome, View, lossy};
+
+/// The script, as it is called.
+static RELEASE_TOGETHER: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    sha1_smol::Sha1::from(text::RELEASE_TOGETHER).digest().to_string().into_bytes()
+});
 
 /// Enough to tell the story of a test, and bounded.
 const LOG_LIMIT: usize = 4096;
@@ -246,16 +254,24 @@ impl Server {
         }
     }
 
-    /// The keys among the arguments that hold a text which is not.
+    /// The keys among the arguments that hold a text which is not; of releases that go together, which is not that key's own.
     fn keys_of_others(&mut self, session: &Session, args: &Args) -> Vec<(Vec<u8>, Entry)> {
         if self.touched_others.is_none() || session.observer {
             return Vec::new();
         }
+        let is_together = args.get(1) == Some(&*RELEASE_TOGETHER);
+        // Behind the command, the script and their number: as many keys, and tokens.
+        let apart = args.len().saturating_sub(3) / 2;
         let mut view = self.view(session);
-        let keys = args.iter().filter_map(|key| Some((key.clone(), view.entry(key)?.clone())));
-        let is_named =
-            |entry: &Entry| matches!(&entry.value, Value::Text(text) if args.contains(text));
-        keys.filter(|(_, entry)| !is_named(entry)).collect()
+        let keys = args.iter().enumerate();
+        let keys = keys.filter_map(|(at, key)| Some((at, key.clone(), view.entry(key)?.clone())));
+        let is_named = |at: usize, entry: &Entry| {
+            let Value::Text(text) = &entry.value else { return false };
+            if is_together { args.get(at + apart) == Some(text) } else { args.contains(text) }
+        };
+        keys.filter(|(at, _, entry)| !is_named(*at, entry))
+            .map(|(_, key, entry)| (key, entry))
+            .collect()
     }
 
     fn note_touched(&mut self, session: &Session, watched: Vec<(Vec<u8>, Entry)>) {

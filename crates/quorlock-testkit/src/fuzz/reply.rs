@@ -2,7 +2,7 @@
 
 use std::cmp;
 
-use quorlock::seam::fuzz::{Read, first_answer, replies};
+use quorlock::seam::fuzz::{Read, Way, first_answer, replies};
 use quorlock::seam::{Reply, Verb};
 
 /// What a reply is taken for.
@@ -20,16 +20,17 @@ enum Meaning {
 
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     for read in replies(bytes).map_err(|error| error.to_string())? {
-        let Read { verb, fenced, only_yes, reply } = read;
-        let expected = match (only_yes, fenced && verb == Verb::Acquire) {
-            (true, _) => expected_yes(bytes),
-            (false, true) => expected_counted(bytes),
-            (false, false) => expected(verb, bytes),
+        let Read { verb, fenced, way, reply } = read;
+        let expected = match way {
+            Way::Natively => expected_natively(bytes),
+            Way::Together => expected_together(bytes),
+            Way::Alone if fenced && verb == Verb::Acquire => expected_counted(bytes),
+            Way::Alone => expected(verb, bytes),
         };
         let found = match &reply {
             Some(reply) => meaning(reply),
             // Asked again in another form: no more than a failure, but only where the node said so.
-            None if only_yes => Meaning::Failed,
+            None if way != Way::Alone => Meaning::Failed,
             None if contains(bytes, b"NOSCRIPT") => Meaning::Failed,
             None => return Err(format!("{verb:?}: the text is sent without a NOSCRIPT")),
         };
@@ -91,11 +92,18 @@ fn expected_counted(bytes: &[u8]) -> Meaning {
     }
 }
 
-/// The same for a server's own compare-and-delete, and for releases together: 1 is all that they have to say; at anything else
-/// each is asked again, by script.
-fn expected_yes(bytes: &[u8]) -> Meaning {
+/// The same for a server's own compare-and-delete: 1 is all that it has to say; at 0 it is asked again, by script.
+fn expected_natively(bytes: &[u8]) -> Meaning {
     match first_line(bytes) {
         Some((b':', line, _)) if number(line) == Some(1) => Meaning::Released,
+        _ => Meaning::Failed,
+    }
+}
+
+/// The same for one of the releases that go together: it is deleted, or gone, or another's. At anything else it is asked again.
+fn expected_together(bytes: &[u8]) -> Meaning {
+    match first_line(bytes) {
+        Some((b':', line, _)) if matches!(number(line), Some(0..=2)) => Meaning::Released,
         _ => Meaning::Failed,
     }
 }

@@ -57,12 +57,15 @@ impl Plan {
         let mut dice = Dice::new(seed, "plan");
         let nodes = dice.pick(&[5, 5, 5, 5, 3, 3, 3, 4, 1, 2, 7]).unwrap_or(5);
         let clients = dice.pick(&[2, 2, 3, 3, 4]).unwrap_or(2);
-        let workers = dice.pick(&[1, 1, 2]).unwrap_or(1);
-        let resources = dice.pick(&[1, 1, 1, 2, 3]).unwrap_or(1);
+        let mut workers = dice.pick(&[1, 1, 2]).unwrap_or(1);
+        let mut resources = dice.pick(&[1, 1, 1, 2, 3]).unwrap_or(1);
         let deals = 3 + dice.below(8);
         // Not always all of them: a fault can hide another, and what is absent leaves room for the rest.
         let share = dice.within(0.1, 1.0);
         let faults = Kind::all(depth, assumptions).filter(|_| dice.chance(share)).collect();
+        if gathering(seed, depth).is_some() {
+            (workers, resources) = (3, 5);
+        }
         Self { seed, depth, assumptions, nodes, clients, workers, resources, deals, faults }
     }
 
@@ -83,6 +86,11 @@ impl Plan {
         (0..count).filter_map(|_| dice.pick(&all)).map(Duration::from_millis).collect()
     }
 
+    /// Where all give back at moments that they share: how far apart those are.
+    pub(crate) fn gathering(&self) -> Option<Duration> {
+        gathering(self.seed, self.depth)
+    }
+
     /// What all clients have for the longest TTL of any lock: often no longer than that, so that a quarantine has nothing to
     /// spare, and not much longer, so that it ends.
     pub(crate) fn max_ttl(&self) -> Duration {
@@ -91,6 +99,12 @@ impl Plan {
         let more = if dice.chance(0.5) { 0.0 } else { dice.within(0.0, 0.5) };
         longest + Duration::from_millis(longest.mul_f64(more).as_millis() as u64)
     }
+}
+
+/// In some worlds on the wire, so that what leaves at once goes together.
+fn gathering(seed: u64, depth: Depth) -> Option<Duration> {
+    let mut dice = Dice::new(seed, "gathering");
+    (depth == Depth::Wire && dice.chance(0.12)).then(|| dice.millis(20, 500))
 }
 
 impl fmt::Display for Depth {

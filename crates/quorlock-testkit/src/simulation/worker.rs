@@ -165,6 +165,10 @@ impl Worker {
                 self.look(hold);
                 self.write(hold, recorder);
             }
+            if let Some(period) = self.plan.gathering() {
+                let since = self.record.now().as_secs_f64() % period.as_secs_f64();
+                sleep(period.saturating_sub(Duration::from_secs_f64(since))).await;
+            }
         });
         let (told, acting) = match wish.listens_first {
             true => tokio::select! {

@@ -4,17 +4,33 @@
 -- KEYS  the lock keys, one of each lock
 -- ARGV  their tokens, in the same order
 --
--- Replies 1 (every key was deleted), or for each lock 1 (its key was deleted) or 0 (it was not; `release.lua` tells why).
+-- Replies 1 (every key held its token, and is deleted), or for each lock 1 (the same), 0 (its key was gone already), 2 (it
+-- holds something else), 3 (it could not be read, which says nothing about it).
 
-local held, deleted = {}, {}
-for i = 1, #KEYS do
-  local is_held = redis.pcall('GET', KEYS[i]) == ARGV[i]
-  deleted[i] = is_held and 1 or 0
-  if is_held then
-    held[#held + 1] = KEYS[i]
-  end
+local count, i = #KEYS, 1
+while i <= count and redis.pcall('GET', KEYS[i]) == ARGV[i] do
+  i = i + 1
 end
-if #held > 0 and redis.call('DEL', unpack(held)) == #KEYS then
+if i > count then
+  redis.call('DEL', unpack(KEYS))
   return 1
 end
-return deleted
+
+local held, said = {}, {}
+for i = 1, count do
+  local value = redis.pcall('GET', KEYS[i])
+  if value == ARGV[i] then
+    held[#held + 1] = KEYS[i]
+    said[i] = 1
+  elseif value == false then
+    said[i] = 0
+  elseif type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then
+    said[i] = 3
+  else
+    said[i] = 2
+  end
+end
+if #held > 0 then
+  redis.call('DEL', unpack(held))
+end
+return said

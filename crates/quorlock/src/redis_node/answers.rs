@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use super::line::MOST_TOGETHER;
 use redis::{Parser, RedisError, RedisResult, Value};
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -11,18 +12,22 @@ use tokio::io::{AsyncRead, ReadBuf};
 const ROOM: usize = 8 << 10;
 /// An answer that takes more pieces is a long one: a line each, as a rule, and that of a handshake has a few dozen.
 const MOST_PIECES: usize = 256;
+/// An array of more is not known by heart: as many as there may be releases that go together.
+const MOST_NUMBERS: usize = MOST_TOGETHER;
 
 /// What nearly all answers are: a lock was taken or is somebody's; so many keys were deleted; so much was left of one, which is
-/// told by a few numbers. With how many bytes it has.
+/// told by a few numbers, or by one for each of several locks. With how many bytes it has.
 fn usual(sent: &[u8]) -> Option<(usize, Value)> {
     match sent {
         [b'+', b'O', b'K', b'\r', b'\n', ..] => Some((5, Value::Okay)),
-        [b':', ..] => number(sent).map(|(length, number)| (length, Value::Int(number))),
-        [b'*', count @ b'1'..=b'9', b'\r', b'\n', rest @ ..] => {
-            let mut numbers = Vec::with_capacity((count - b'0').into());
-            let mut length = 4;
-            for _ in b'0'..*count {
-                let (more, one) = number(&rest[length - 4..])?;
+        [b':', ..] => number(b':', sent).map(|(length, number)| (length, Value::Int(number))),
+        [b'*', ..] => {
+            let (mut length, count) = number(b'*', sent)?;
+            let count =
+                usize::try_from(count).ok().filter(|count| (1..=MOST_NUMBERS).contains(count))?;
+            let mut numbers = Vec::with_capacity(count);
+            for _ in 0..count {
+                let (more, one) = number(b':', &sent[length..])?;
                 numbers.push(Value::Int(one));
                 length += more;
             }
@@ -35,8 +40,8 @@ fn usual(sent: &[u8]) -> Option<(usize, Value)> {
 }
 
 /// One that has no sign and is too short to be too large.
-fn number(sent: &[u8]) -> Option<(usize, i64)> {
-    let rest = sent.strip_prefix(b":")?;
+fn number(kind: u8, sent: &[u8]) -> Option<(usize, i64)> {
+    let rest = sent.strip_prefix(&[kind])?;
     let digits = &rest[..rest.iter().take_while(|byte| byte.is_ascii_digit()).count()];
     let is_whole = rest[digits.len()..].starts_with(b"\r\n");
     (is_whole && (1..=18).contains(&digits.len())).then(|| {

@@ -28,10 +28,31 @@ pub struct Read {
     pub verb: Verb,
     /// Whether with a fence counter.
     pub fenced: bool,
-    /// Whether in a form in which a yes is all that counts: anything else that is said is asked again in the next.
-    pub only_yes: bool,
+    /// How it was put.
+    pub way: Way,
     /// What they mean; `None` where the question would be put in another form.
     pub reply: Option<Reply>,
+}
+
+/// How a question is put to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By itself, as all nodes understand it.
+    Alone,
+    /// By the server's own command for it.
+    Natively,
+    /// With others.
+    Together,
+}
+
+impl From<Form> for Way {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Native(_) => Self::Natively,
+            Form::Together => Self::Together,
+            Form::Hash | Form::Text => Self::Alone,
+        }
+    }
 }
 
 /// What a node's bytes mean as the answer to each question on one resource, in every form.
@@ -53,8 +74,8 @@ pub fn replies(bytes: &[u8]) -> Result<Vec<Read>, InvalidInput> {
     ];
     let asked = plain.into_iter().chain(fenced);
     let asked = asked.flat_map(|verb| [(verb, Form::Hash), (verb, Form::Text)]);
-    let only_yes = [Form::Native(Delete::Delifeq), Form::Together];
-    let asked = asked.chain(only_yes.map(|form| ((Verb::Release, None), form)));
+    let releases = [Form::Native(Delete::Delifeq), Form::Together];
+    let asked = asked.chain(releases.map(|form| ((Verb::Release, None), form)));
     let read = asked.map(|((verb, fence), form)| {
         let (keys, token) = (keys.clone(), Arc::clone(&token));
         let question = Question {
@@ -71,7 +92,7 @@ pub fn replies(bytes: &[u8]) -> Result<Vec<Read>, InvalidInput> {
             Answer::Reply(reply) => Some(reply),
             Answer::OtherForm | Answer::NotInThisForm => None,
         };
-        Read { verb, fenced: fence.is_some(), only_yes: only_yes.contains(&form), reply }
+        Read { verb, fenced: fence.is_some(), way: form.into(), reply }
     });
     Ok(read.collect())
 }

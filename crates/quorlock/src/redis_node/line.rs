@@ -29,7 +29,7 @@ use crate::sync::lock;
 const KEPT_BYTES: usize = 64 << 10;
 pub(super) const KEPT_ANSWERS: usize = 256;
 /// The most that go together: a server does nothing else while it runs a script.
-const MOST_TOGETHER: usize = 64;
+pub(super) const MOST_TOGETHER: usize = 64;
 
 /// What is put on a line, and comes back with its answer.
 pub(super) trait Put: Sized {
@@ -167,9 +167,10 @@ impl<Q: Put> Line<Q> {
     fn end(&self) -> VecDeque<Waiting<Q>> {
         let mut queue = lock(&self.queue);
         queue.is_over = true;
-        queue.close_together();
         queue.out = Vec::new();
-        std::mem::take(&mut queue.waiting)
+        let mut waiting = std::mem::take(&mut queue.waiting);
+        waiting.extend(std::mem::take(&mut queue.together).into_iter().map(Waiting::Question));
+        waiting
     }
 }
 

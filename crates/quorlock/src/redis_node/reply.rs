@@ -12,7 +12,7 @@ use crate::script::{self, Compared, Form};
 /// What to make of an answer.
 pub(super) enum Answer {
     Reply(Reply),
-    /// Nothing was done of it in this form (or nothing was there to be done, and not why): ask in the next.
+    /// Nothing was done of it in this form, or what it comes to was not told: ask in the next.
     OtherForm,
     /// The node does nothing in this form, here and henceforth: it has not the native command or not the script, or we not the
     /// right to it, or one of those that were asked together stands in the way of the others. Ask in the next.
@@ -84,11 +84,24 @@ pub(super) fn read(
 /// The answer to one of the releases that were asked together. What is said of all of them is not taken for an answer to one,
 /// but where it says that all was done.
 fn together(answer: RedisResult<Value>, release: &Question) -> Answer {
-    match answer {
-        Ok(Value::Int(1)) => Answer::Reply(Reply::Released { deleted: 1, others: 0, foreign: 0 }),
-        Ok(Value::Int(0)) => Answer::OtherForm,
-        Ok(_) => Answer::NotInThisForm,
-        Err(error) => Answer::Reply(Reply::Failed(refusal(error, &release.token()))),
+    let released = |deleted, others| Answer::Reply(Reply::Released { deleted, others, foreign: 0 });
+    let error = match answer.and_then(Value::extract_error) {
+        Ok(Value::Int(1)) => return released(1, 0),
+        Ok(Value::Int(0)) => return released(0, 0),
+        Ok(Value::Int(2)) => return released(0, 1),
+        Ok(Value::Int(3)) => return Answer::OtherForm,
+        Ok(_) => return Answer::NotInThisForm,
+        Err(error) => error,
+    };
+    let is_unknown = error.code() == Some("NOSCRIPT");
+    let failure = refusal(error, &release.token());
+    match failure.kind() {
+        NodeErrorKind::Disconnected => Answer::Reply(Reply::Failed(failure)),
+        // Its text is not sent: it is loaded on the next connection.
+        _ if is_unknown => Answer::NotInThisForm,
+        NodeErrorKind::Misconfigured => Answer::NotInThisForm,
+        // Alone it may fare better, and another time all of them.
+        _ => Answer::OtherForm,
     }
 }
 
@@ -322,13 +335,19 @@ mod tests {
     }
 
     #[test]
-    fn of_releases_together_a_yes_is_taken_and_all_else_is_asked_again_alone() {
+    fn of_releases_together_what_is_told_of_one_is_taken_and_all_else_is_asked_again_alone() {
         let read = |answer| read(&question(Verb::Release), Form::Together, None, answer);
         let deleted = read(Ok(Value::Int(1)));
         assert!(matches!(deleted, Answer::Reply(Reply::Released { deleted: 1, others: 0, .. })));
-        assert!(matches!(read(Ok(Value::Int(0))), Answer::OtherForm));
+        let gone = read(Ok(Value::Int(0)));
+        assert!(matches!(gone, Answer::Reply(Reply::Released { deleted: 0, others: 0, .. })));
+        let anothers = read(Ok(Value::Int(2)));
+        assert!(matches!(anothers, Answer::Reply(Reply::Released { deleted: 0, others: 1, .. })));
+        for said in [":3", "-BUSY Redis is busy running a script.", "-MISCONF no script: x"] {
+            assert!(matches!(read(Ok(line(said))), Answer::OtherForm), "{said}");
+        }
         let said =
-            ["-NOSCRIPT No matching script.", "-NOPERM No permissions", ":2", "*1\r\n:1", "$-1"];
+            ["-NOSCRIPT No script.", "-NOPERM No right", "-CROSSSLOT x", ":4", "*1\r\n:1", "$-1"];
         for said in said {
             assert!(matches!(read(Ok(line(said))), Answer::NotInThisForm), "{said}");
         }

@@ -6,7 +6,7 @@ use tokio::io::{AsyncWriteExt, duplex};
 
 use super::*;
 
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "+OK\r\n",
     ":0\r\n",
     ":1\r\n",
@@ -15,6 +15,7 @@ const KNOWN: [&str; 10] = [
     "*2\r\n:1\r\n:59990\r\n",
     "*3\r\n:3\r\n:0\r\n:0\r\n",
     "*9\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n:99\r\n",
+    "*12\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n:99\r\n:0\r\n:1\r\n:12\r\n",
     "_\r\n",
     "$-1\r\n",
 ];
@@ -62,6 +63,11 @@ fn what_is_known_by_heart_is_what_the_parser_makes_of_it() {
         let parts = (0..length).map(|some| usual(&sent[..some]));
         assert!(parts.into_iter().all(|part| part.is_none()), "it is not whole");
     }
+    let numbers = |count| format!("*{count}\r\n{}", ":1\r\n".repeat(count));
+    let most = numbers(MOST_NUMBERS);
+    let (length, answer) = usual(most.as_bytes()).expect("it is known");
+    assert_eq!((length, redis::parse_redis_value(most.as_bytes())), (most.len(), Ok(answer)));
+    assert_eq!(usual(numbers(MOST_NUMBERS + 1).as_bytes()), None);
     for sent in ["+O\r\n", "+OK\n\n", "$-2\r\n", "-OK\r\n", "*1\r\n+OK\r\n", "*0\r\n", "*-1\r\n"] {
         assert_eq!(usual(sent.as_bytes()), None, "{sent}");
     }
