@@ -1,19 +1,17 @@
 //! The answers in what a server sends. The usual ones are known by heart; all others are the parser's.
 
+use redis::{Parser, RedisError, RedisResult, Value};
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-
-use super::line::MOST_TOGETHER;
-use redis::{Parser, RedisError, RedisResult, Value};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// What is read at one go, and the longest line that is waited for until it is whole.
 const ROOM: usize = 8 << 10;
 /// An answer that takes more pieces is a long one: a line each, as a rule, and that of a handshake has a few dozen.
 const MOST_PIECES: usize = 256;
-/// An array of more is not known by heart: as many as there may be releases that go together.
-const MOST_NUMBERS: usize = MOST_TOGETHER;
+/// An array of more is not known by heart.
+pub(super) const MOST_NUMBERS: usize = 64;
 
 /// What nearly all answers are: a lock was taken or is somebody's; so many keys were deleted; so much was left of one, which is
 /// told by a few numbers, or by one for each of several locks. With how many bytes it has.

@@ -20,7 +20,7 @@ use futures::task::AtomicWaker;
 use redis::{Cmd, PushInfo, RedisError, RedisResult, Value};
 use tokio::io::AsyncWrite;
 
-use super::answers::Answers;
+use super::answers::{Answers, MOST_NUMBERS};
 use super::meter::Metered;
 use crate::crowd::Crowd;
 use crate::sync::lock;
@@ -28,8 +28,9 @@ use crate::sync::lock;
 /// What is kept of the room that a burst took, once it is over: bytes to be sent, and answers that are waited for.
 const KEPT_BYTES: usize = 64 << 10;
 pub(super) const KEPT_ANSWERS: usize = 256;
-/// The most that go together: a server does nothing else while it runs a script.
-pub(super) const MOST_TOGETHER: usize = 64;
+/// The most that go together: what is said of each is still known by heart, and a server does nothing else while it runs a
+/// script.
+const MOST_TOGETHER: usize = MOST_NUMBERS;
 
 /// What is put on a line, and comes back with its answer.
 pub(super) trait Put: Sized {
