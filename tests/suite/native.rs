@@ -14,7 +14,7 @@ const DELETES: [&str; 2] = ["delex", "delifeq"];
 const CYCLES: u64 = 20;
 
 /// How often the nodes together have run a command.
-async fn runs(cluster: &Cluster, command: &str) -> u64 {
+pub(crate) async fn runs(cluster: &Cluster, command: &str) -> u64 {
     let counts = cluster.nodes().iter().map(|node| runs_on(node, command));
     futures::future::join_all(counts).await.into_iter().sum()
 }
@@ -40,7 +40,7 @@ fn count(log: &[String], command: &str) -> u64 {
 }
 
 /// Which compare-and-delete the server has, by its own word.
-async fn native(cluster: &Cluster) -> Option<&'static str> {
+pub(crate) async fn native(cluster: &Cluster) -> Option<&'static str> {
     let question = [["COMMAND", "INFO"], DELETES].concat();
     let known = cluster.node(0).command(&question).await.expect("the node answers");
     let Value::Array(known) = known else { panic!("{known:?}") };

@@ -287,8 +287,9 @@ async fn commands_after(away: fn(&EmbeddedNode, bool), owed: usize) -> [Vec<Stri
 fn assert_owed_first(log: &[String], owed: usize) {
     let first_new =
         log.iter().position(|line| line.starts_with("SET ")).expect("it was waited for");
-    let is_release = |line: &&String| line.starts_with("EVAL") && line.contains(" 1 held ");
-    let releases = log[..first_new].iter().filter(is_release).count();
+    let scripts = log[..first_new].iter().filter(|line| line.starts_with("EVAL"));
+    // Several go in one.
+    let releases: usize = scripts.map(|line| line.matches(" held ").count()).sum();
     assert!(releases >= owed, "{releases} of {owed} came before a new lock");
 }
 

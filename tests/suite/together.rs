@@ -5,11 +5,13 @@ use std::future::IntoFuture;
 
 use futures::future::join_all;
 use quorlock::{Guard, NodeRelease, Redlock, ReleaseReport};
-use quorlock_testkit::Backend;
 use quorlock_testkit::embedded::EmbeddedNode;
+use quorlock_testkit::{Backend, Cluster};
 
+use crate::native::{native, runs};
 use crate::support::{
-    BOUND, MINUTE, assert_no_residue, cluster, delete, eventually, occupy, patient, pipes,
+    BOUND, MINUTE, assert_no_residue, cluster, cluster_in_plain, delete, eventually, occupy,
+    patient, pipes,
 };
 
 const LOCKS: usize = 16;
@@ -73,9 +75,9 @@ async fn a_lock_that_is_taken_again_in_the_same_turn_is_behind_its_release() {
     let (released, again) = tokio::join!(release(guards), again);
     assert_eq!(released.len(), LOCKS);
     let again = again.expect("all nodes answer").expect("nobody holds it");
-    assert_eq!(taken(&nodes, &before, "SET"), [1; 5]);
     drop(again);
     eventually("all are free", async || nodes.iter().all(|node| node.keys().is_empty())).await;
+    assert_eq!(taken(&nodes, &before, "SET"), [1; 5]);
     redlock.close(BOUND).await.expect("every release is confirmed");
 }
 
@@ -84,18 +86,39 @@ fn said(report: &ReleaseReport, what: impl Fn(&NodeRelease) -> bool) -> usize {
     report.nodes().filter(|(_, answer)| what(answer)).count()
 }
 
+/// How many keys are on each node.
+async fn held(cluster: &Cluster) -> Vec<usize> {
+    let keys = join_all(cluster.nodes().iter().map(|node| node.keys())).await;
+    keys.into_iter().map(|keys| keys.expect("the node answers").len()).collect()
+}
+
+/// The same as [`hold`], on nodes of whichever kind.
+async fn hold_all<const N: usize>(
+    cluster: &Cluster,
+    redlock: &Redlock,
+    names: [&str; N],
+) -> Vec<Guard> {
+    let guards =
+        join_all(names.map(|name| redlock.lock(name).without_keeper().into_future())).await;
+    eventually("all hold all", async || held(cluster).await == [N; 5]).await;
+    guards.into_iter().map(|guard| guard.expect("all is well")).collect()
+}
+
 #[tokio::test]
 async fn of_locks_that_are_given_back_at_once_each_is_told_what_has_become_of_it() {
     let cluster = cluster(5).await;
     let redlock = patient(&cluster).without_quarantine().build().unwrap();
     let names = ["gone", "kept", "list", "taken"];
-    let guards = join_all(names.map(|name| redlock.lock(name).without_keeper().into_future()));
-    let guards = guards.await.into_iter().map(|guard| guard.expect("all is well")).collect();
-    eventually("all hold all", async || {
-        let counts = cluster.nodes().iter().map(|node| node.keys());
-        join_all(counts).await.iter().all(|keys| keys.as_ref().unwrap().len() == names.len())
-    })
-    .await;
+    let before = runs(&cluster, "evalsha").await;
+    let guards = hold_all(&cluster, &redlock, names).await;
+    for report in release(guards).await {
+        assert!(said(&report, |it| matches!(it, NodeRelease::Deleted)) >= 3, "{report}");
+    }
+    eventually("all are free", async || held(&cluster).await == [0; 5]).await;
+    if native(&cluster).await.is_none() {
+        assert_eq!(runs(&cluster, "evalsha").await - before, 5, "one for each node");
+    }
+    let guards = hold_all(&cluster, &redlock, names).await;
     delete(&cluster, 0b1_1111, "gone").await;
     delete(&cluster, 0b1_1111, "list").await;
     for node in cluster.nodes() {
@@ -139,7 +162,7 @@ async fn a_node_that_has_not_the_script_is_asked_for_each_alone_from_then_on() {
 /// Where one of several keys is not allowed, a server refuses the whole command.
 #[tokio::test]
 async fn a_lock_that_a_node_refuses_does_not_stand_in_the_way_of_the_others() {
-    let cluster = cluster(5).await;
+    let cluster = cluster_in_plain(5).await;
     if cluster.backend() == Backend::Embedded {
         return eprintln!("skipped: embedded nodes know no users, see the test before");
     }
@@ -155,9 +178,7 @@ async fn a_lock_that_a_node_refuses_does_not_stand_in_the_way_of_the_others() {
     let redlock =
         redlock.without_quarantine().ttl(MINUTE).time_limit(BOUND).build().expect("it is in order");
     let names = ["a-1", "a-2", "a-3", "b"];
-    let guards = join_all(names.map(|name| redlock.lock(name).without_keeper().into_future()));
-    let mut guards: Vec<Guard> =
-        guards.await.into_iter().map(|guard| guard.expect("all is well")).collect();
+    let mut guards = hold_all(&cluster, &redlock, names).await;
     allow("~a-*").await;
     let b = guards.pop().expect("there are four");
     let (refused, released) = tokio::join!(b.release(), release(guards));

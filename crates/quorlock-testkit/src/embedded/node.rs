@@ -159,6 +159,11 @@ impl EmbeddedNode {
         self.with(|server| server.tally.answered)
     }
 
+    /// How often several locks were given back by one command.
+    pub(crate) fn together(&self) -> u64 {
+        self.with(|server| server.tally.together)
+    }
+
     /// Connections that are open: those that a client has closed do not count, even where the paused node has
     /// not noticed yet.
     pub fn connections(&self) -> usize {

@@ -82,6 +82,8 @@ pub(crate) struct Tally {
     pub(crate) accepted: u64,
     pub(crate) commands: u64,
     pub(crate) answered: u64,
+    /// How often several locks were given back by one command.
+    pub(crate) together: u64,
     pub(crate) log: VecDeque<String>,
 }
 
@@ -236,6 +238,9 @@ impl Server {
         let watched = self.keys_of_others(&session, args);
         let reply = self.execute_noting(&mut session, args);
         self.note_touched(&session, watched);
+        if released_together(args).is_some() && !matches!(reply, Reply::Error(_)) {
+            self.tally.together += 1;
+        }
         let pushes = session.follow(&self.touches, keys_read(args));
         if !args[0].eq_ignore_ascii_case(b"client") {
             session.tracking.cache_no_more();
@@ -254,24 +259,21 @@ impl Server {
         }
     }
 
-    /// The keys among the arguments that hold a text which is not; of releases that go together, which is not that key's own.
+    /// The keys among the arguments that hold a text which is not; of releases that go together, which is not that of one of them.
     fn keys_of_others(&mut self, session: &Session, args: &Args) -> Vec<(Vec<u8>, Entry)> {
         if self.touched_others.is_none() || session.observer {
             return Vec::new();
         }
-        let is_together = args.get(1) == Some(&*RELEASE_TOGETHER);
-        // Behind the command, the script and their number: as many keys, and tokens.
-        let apart = args.len().saturating_sub(3) / 2;
         let mut view = self.view(session);
-        let keys = args.iter().enumerate();
-        let keys = keys.filter_map(|(at, key)| Some((at, key.clone(), view.entry(key)?.clone())));
-        let is_named = |at: usize, entry: &Entry| {
+        let keys = args.iter().filter_map(|key| Some((key.clone(), view.entry(key)?.clone())));
+        let is_named = |(key, entry): &(Vec<u8>, Entry)| {
             let Value::Text(text) = &entry.value else { return false };
-            if is_together { args.get(at + apart) == Some(text) } else { args.contains(text) }
+            match released_together(args) {
+                Some(mut locks) => locks.any(|(of, token)| of == key && token == text),
+                None => args.contains(text),
+            }
         };
-        keys.filter(|(at, _, entry)| !is_named(*at, entry))
-            .map(|(_, key, entry)| (key, entry))
-            .collect()
+        keys.filter(|held| !is_named(held)).collect()
     }
 
     fn note_touched(&mut self, session: &Session, watched: Vec<(Vec<u8>, Entry)>) {
@@ -365,6 +367,13 @@ impl Server {
         };
         self.clients.values().map(line).collect()
     }
+}
+
+/// Keys and tokens of releases that go together, if this is that: behind the command, the script and their number.
+fn released_together(args: &Args) -> Option<impl Iterator<Item = (&Vec<u8>, &Vec<u8>)>> {
+    let is_it = args.get(1) == Some(&*RELEASE_TOGETHER);
+    let (keys, tokens) = args.get(3..).filter(|_| is_it)?.split_at_checked((args.len() - 3) / 2)?;
+    Some(keys.iter().zip(tokens))
 }
 
 impl Tally {

@@ -97,6 +97,10 @@ pub(crate) trait Field: Send + Sync {
     fn touched_others(&self, _node: usize) -> Vec<String> {
         Vec::new()
     }
+    /// How often a node was given back several locks by one command.
+    fn together(&self, _node: usize) -> u64 {
+        0
+    }
     /// Whether no promise is broken by this key being there: a duplicate or a crash brought it back.
     fn is_excused(&self, node: usize, key: &Key) -> bool;
     /// Whether a crash ever gave this key on this node back as it was before.

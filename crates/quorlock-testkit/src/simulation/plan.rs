@@ -86,7 +86,7 @@ impl Plan {
         (0..count).filter_map(|_| dice.pick(&all)).map(Duration::from_millis).collect()
     }
 
-    /// Where all give back at moments that they share: how far apart those are.
+    /// Where all give back at moments that they share: how far apart those are. Of the seed alone: it does not shrink.
     pub(crate) fn gathering(&self) -> Option<Duration> {
         gathering(self.seed, self.depth)
     }

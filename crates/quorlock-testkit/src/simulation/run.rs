@@ -185,6 +185,7 @@ impl Stage {
             for key in self.field.touched_others(node) {
                 self.record.found(Finding::Touched { node, key });
             }
+            (0..self.field.together(node)).for_each(|_| self.counting.ended("released together"));
         }
     }
 

@@ -166,8 +166,8 @@ impl Worker {
                 self.write(hold, recorder);
             }
             if let Some(period) = self.plan.gathering() {
-                let since = self.record.now().as_secs_f64() % period.as_secs_f64();
-                sleep(period.saturating_sub(Duration::from_secs_f64(since))).await;
+                let since = self.record.now().as_millis() % period.as_millis();
+                sleep(period.saturating_sub(MS * since as u32)).await;
             }
         });
         let (told, acting) = match wish.listens_first {

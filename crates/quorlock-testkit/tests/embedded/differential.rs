@@ -208,7 +208,8 @@ fn random_command(rng: &mut StdRng, shas: &[String]) -> Vec<String> {
         ],
         17 => vec!["EVALSHA", &shas[5], "2", key, "fence:1", token, "7", "9", "60000"],
         _ => {
-            let script = [0, 1, 2, 3, 6][rng.random_range(0..5)];
+            let script = [0, 1, 2, 3, 6, 6][rng.random_range(0..6)];
+            let ttl = if script == 6 { pick(rng, &["t1", "t2"]) } else { ttl };
             vec!["EVALSHA", &shas[script], "2", key, other, token, ttl]
         }
     };

@@ -148,7 +148,8 @@ fn random_script(
     ttl: &'static str,
 ) -> Vec<&'static str> {
     let script = pick(rng, &[ACQUIRE, EXTEND, RELEASE, REPAIR, RELEASE_TOGETHER]);
-    vec!["EVAL", script, "2", key, other, token, ttl]
+    let second = if script == RELEASE_TOGETHER { token } else { ttl };
+    vec!["EVAL", script, "2", key, other, token, second]
 }
 
 /// A random command that reads keys, or may.

@@ -69,7 +69,7 @@ async fn the_library_files_do_their_work(
 }
 
 #[tokio::test]
-async fn the_four_files_run_over_tcp_in_both_protocols() {
+async fn the_files_run_over_tcp_in_both_protocols() {
     let node = EmbeddedNode::tcp().await.unwrap();
     for query in ["", "?protocol=resp3"] {
         the_library_files_do_their_work(&node, over_tcp(&node, query).await).await;
@@ -77,7 +77,7 @@ async fn the_four_files_run_over_tcp_in_both_protocols() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_four_files_run_over_a_pipe_in_both_protocols() {
+async fn the_files_run_over_a_pipe_in_both_protocols() {
     let node = EmbeddedNode::pipe("node");
     for protocol in [ProtocolVersion::RESP2, ProtocolVersion::RESP3] {
         let info = RedisConnectionInfo::default().set_protocol(protocol);

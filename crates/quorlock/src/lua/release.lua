@@ -1,5 +1,6 @@
 -- Deletes every key that holds the token, and no other: compare and delete. Sent for a set of resources, for what an
--- attempt may have left, for a fenced lease, and where the server cannot do it natively.
+-- attempt may have left, for a fenced lease, and for one resource where the server cannot do it natively and no other lock is
+-- given back at the same moment (`release_together.lua`).
 --
 -- KEYS     the lock keys; of a fenced lease, then their fence counters
 -- ARGV[1]  token

@@ -7,11 +7,11 @@
 -- Replies 1 (every key held its token, and is deleted), or for each lock 1 (the same), 0 (its key was gone already), 2 (it
 -- holds something else), 3 (it could not be read, which says nothing about it).
 
-local count, i = #KEYS, 1
-while i <= count and redis.pcall('GET', KEYS[i]) == ARGV[i] do
-  i = i + 1
+local count, first = #KEYS, 1
+while first <= count and redis.pcall('GET', KEYS[first]) == ARGV[first] do
+  first = first + 1
 end
-if i > count then
+if first > count then
   redis.call('DEL', unpack(KEYS))
   return 1
 end

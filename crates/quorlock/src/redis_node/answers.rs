@@ -132,11 +132,15 @@ fn nothing() -> RedisError {
     io::Error::new(io::ErrorKind::InvalidData, "this begins no answer").into()
 }
 
+fn least(count: i64) -> usize {
+    usize::try_from(count).map_or(0, |count| count.min(MOST_NUMBERS))
+}
+
 /// How much of `rest` is whole, and belongs to the answer that it begins with, or goes on with, as far as a look tells.
 fn end_of(rest: &[u8], is_beginning: bool) -> Option<usize> {
     let lines = match rest {
         // So many follow, of a line each at least.
-        [b'*', count @ b'0'..=b'9', b'\r', ..] if is_beginning => 1 + usize::from(count - b'0'),
+        [b'*', ..] if is_beginning => 1 + number(b'*', rest).map_or(0, |(_, count)| least(count)),
         _ => 1,
     };
     let ends = rest.iter().enumerate().filter(|(_, byte)| **byte == b'\n');

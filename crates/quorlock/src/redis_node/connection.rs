@@ -303,11 +303,10 @@ fn up(node: &Arc<Shared>, opened: Opened) -> (Origin, NodeDriver) {
     let due = state.owed.due();
     let owed = due.len();
     for (number, release) in due {
-        // In front of all others, and its key has gone as a rule, which has to be told of each.
-        let form = session.form_of(release.question()).alone();
         // The driver reads nothing before this returns, so the connection has not ended.
-        drop(node.send(&mut session, ReplyTo::nobody(release), Some(form), Some(number)));
+        drop(node.send(&mut session, ReplyTo::nobody(release), None, Some(number)));
     }
+    session.place().line.close_together();
     state.link = Link::Up(session);
     let first_asked = std::mem::take(&mut state.first_asked);
     drop(state);

@@ -124,11 +124,6 @@ impl Session {
         &self.place
     }
 
-    /// How it is put first.
-    pub(super) fn form_of(&self, question: &Question) -> Form {
-        Form::first(question, self.plain_release)
-    }
-
     /// Why the node is not asked this.
     fn objection(&self, question: &Question, clock: &dyn Clock) -> Option<Failure> {
         let objection = match question.verb {
@@ -229,7 +224,7 @@ impl Shared {
         owed: Option<u64>,
     ) -> Option<Asked> {
         let question = to.question();
-        let form = form.unwrap_or_else(|| session.form_of(question));
+        let form = form.unwrap_or_else(|| Form::first(question, session.plain_release));
         session.time_limit = session.time_limit.max(question.time_limit);
         if session.sent == session.heard {
             self.busy.notify_one();

@@ -1,8 +1,8 @@
 //! One connection's bytes: commands go out in the order in which they were put, answers come in and go to whoever waits for
 //! them, in the same order. Knows no question and no node; when a connection is opened and given up is `connection.rs`'s.
 //!
-//! Only those that may go together, as releases do, are kept back until the driver takes what is there: they are one command
-//! then, behind all others but those that are about one of their keys and were put later.
+//! Only those that may go together, as releases do, are kept back: until the driver takes what is there, or something is put that
+//! has to stay behind them, or there are as many as may be. Then they are one command.
 //!
 //! Whoever asks only leaves his bytes here. One task reads and writes for all connections of a handle (`one_task.rs`), each
 //! time all that has been left since the last.
@@ -43,7 +43,7 @@ pub(super) trait Put: Sized {
     /// There is no other that it could go with.
     fn goes_alone(&mut self);
 
-    /// Adds the one command that asks all of them, in their order: its answer is a list of theirs, or the same for each.
+    /// Adds the one command that asks all of them, in their order: its answer is a list of theirs, or 1 for each, or an error.
     fn pack_together(those: &[Self], out: &mut Vec<u8>);
 
     /// Whether the order of the two matters.
@@ -162,6 +162,11 @@ impl<Q: Put> Line<Q> {
         let heard =
             answers.into_iter().map(async |answer| answer.await.unwrap_or_else(|_| Err(broken())));
         join_all(heard).await.into_iter().map(|answer| answer?.extract_error()).collect()
+    }
+
+    /// Whatever is put from now on is behind all that has been put.
+    pub(super) fn close_together(&self) {
+        lock(&self.queue).close_together();
     }
 
     /// From now on nothing can be put. Returns who waits.
@@ -300,7 +305,9 @@ impl<Q: Put> Driver<Q> {
     ) {
         let (mut parts, same) = match value {
             Value::Array(parts) if parts.len() == count => (parts, Value::Nil),
-            same => (Vec::new(), same),
+            same @ (Value::Int(1) | Value::ServerError(_)) => (Vec::new(), same),
+            // That answers none of them.
+            _ => (Vec::new(), Value::Nil),
         };
         let mut parts = parts.drain(..);
         for waiting in self.waiting.drain(..count) {

@@ -28,6 +28,11 @@ const NO_RIGHT: [&str; 2] = ["can't run this command or subcommand", "ACL failur
 /// What is kept of what a server says.
 const MAX_SAID: usize = 200;
 
+/// Whether it may be otherwise another time, whether or not a script was stopped by it.
+pub(super) fn passes(error: &RedisError) -> bool {
+    error.code().is_some_and(|code| REFUSED.contains(&code))
+}
+
 /// A failed command, as a node's failure.
 pub(super) fn failure(error: RedisError) -> Failure {
     cut(classed(error))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{RedisError, RedisResult, Value};
 
-use super::refusal::refusal;
+use super::refusal::{passes, refusal};
 use crate::error::{Failure, NodeErrorKind};
 use crate::node::{Fence, Question, Reply, Verb};
 use crate::script::{self, Compared, Form};
@@ -93,15 +93,13 @@ fn together(answer: RedisResult<Value>, release: &Question) -> Answer {
         Ok(_) => return Answer::NotInThisForm,
         Err(error) => error,
     };
-    let is_unknown = error.code() == Some("NOSCRIPT");
+    // The text is not sent for that: the script is loaded on the next connection.
+    let passes = passes(&error) && error.code() != Some("NOSCRIPT");
     let failure = refusal(error, &release.token());
     match failure.kind() {
         NodeErrorKind::Disconnected => Answer::Reply(Reply::Failed(failure)),
-        // Its text is not sent: it is loaded on the next connection.
-        _ if is_unknown => Answer::NotInThisForm,
-        NodeErrorKind::Misconfigured => Answer::NotInThisForm,
-        // Alone it may fare better, and another time all of them.
-        _ => Answer::OtherForm,
+        _ if passes => Answer::OtherForm,
+        _ => Answer::NotInThisForm,
     }
 }
 
@@ -343,11 +341,20 @@ mod tests {
         assert!(matches!(gone, Answer::Reply(Reply::Released { deleted: 0, others: 0, .. })));
         let anothers = read(Ok(Value::Int(2)));
         assert!(matches!(anothers, Answer::Reply(Reply::Released { deleted: 0, others: 1, .. })));
-        for said in [":3", "-BUSY Redis is busy running a script.", "-MISCONF no script: x"] {
+        let passes =
+            ["-BUSY Redis is busy running a script.", "-MISCONF no, script: x, on @user_script:3."];
+        for said in [":3", passes[0], passes[1]] {
             assert!(matches!(read(Ok(line(said))), Answer::OtherForm), "{said}");
         }
-        let said =
-            ["-NOSCRIPT No script.", "-NOPERM No right", "-CROSSSLOT x", ":4", "*1\r\n:1", "$-1"];
+        let said = [
+            "-NOSCRIPT No script.",
+            "-NOPERM No right",
+            "-CROSSSLOT x",
+            "-ERR what",
+            ":4",
+            "*1\r\n:1",
+            "$-1",
+        ];
         for said in said {
             assert!(matches!(read(Ok(line(said))), Answer::NotInThisForm), "{said}");
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use quorlock_testkit::simulation::{Assumptions, Census, Finding, Kind, Plan};
+use quorlock_testkit::simulation::{Assumptions, Census, Depth, Finding, Kind, Plan};
 use sha1_smol::Sha1;
 
 use super::options::Options;
@@ -54,6 +54,9 @@ const EXPECTED: [&str; 29] = [
 
 /// Only where clocks run off.
 const EXPECTED_BEYOND: [&str; 1] = ["clock anomaly"];
+
+/// Only where there are commands.
+const EXPECTED_ON_THE_WIRE: [&str; 1] = ["released together"];
 
 /// The command that runs a plan again.
 pub(crate) fn command(plan: &Plan) -> String {
@@ -160,7 +163,11 @@ impl Report<'_> {
             Assumptions::Kept => [].as_slice(),
             Assumptions::Broken => &EXPECTED_BEYOND,
         };
-        EXPECTED.iter().chain(beyond).copied().collect()
+        let on_the_wire = match self.options.depth() {
+            Depth::Node => [].as_slice(),
+            Depth::Wire => &EXPECTED_ON_THE_WIRE,
+        };
+        EXPECTED.iter().chain(beyond).chain(on_the_wire).copied().collect()
     }
 
     /// What makes the simulation itself doubtful: what never happened and should have, and what should not have.

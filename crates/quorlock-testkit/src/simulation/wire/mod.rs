@@ -321,6 +321,10 @@ impl Field for WireField {
         touched.filter(|key| !key.starts_with(COUNTERS) && key != MARKERS).collect()
     }
 
+    fn together(&self, node: usize) -> u64 {
+        self.nodes[node].together()
+    }
+
     fn is_excused(&self, node: usize, key: &Key) -> bool {
         lock(&self.excused).contains(&(node, key.key.clone(), Arc::clone(&key.token)))
     }
