@@ -189,8 +189,8 @@ pub trait Node: fmt::Debug + Send + Sync {
     /// `host:port/db`, without credentials.
     fn name(&self) -> &Arc<str>;
 
-    /// Puts [the question](ReplyTo::question) onto the node's queue before it returns, in the order of the calls, as far as they
-    /// are about the same keys; the reply goes `to` whoever asked, who need not wait for it. A [revoked](Question::is_revoked) question is not sent. A release is
+    /// Puts [the question](ReplyTo::question) onto the node's queue before it returns, in the order of the calls that are about the
+    /// same keys; the reply goes `to` whoever asked, who need not wait for it. A [revoked](Question::is_revoked) question is not sent. A release is
     /// sent until the node has confirmed it.
     fn ask(&self, to: ReplyTo);
 

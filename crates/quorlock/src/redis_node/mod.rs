@@ -4,7 +4,7 @@
 //! # Invariants
 //!
 //! 1. Commands are put onto the line under the lock of `state`, so in the order of the calls: a release asked after an
-//!    acquire is behind it on the wire. What is about none of its keys may overtake a release, which goes together with others.
+//!    acquire is behind it on the wire. A release that goes together with others may be overtaken by what is about other keys.
 //! 2. Whether a token is retired is read under the same lock, and a token is retired before its release is asked: nothing
 //!    that sets a key is queued behind a release, on this connection or a later one.
 //! 3. A release is noted as owed before it is sent, and forgotten only when the node has confirmed it. A new connection
