@@ -1,9 +1,10 @@
 //! The answers in what a server sends. The usual ones are known by heart; all others are the parser's.
 
-use redis::{Parser, RedisError, RedisResult, Value};
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+use redis::{Parser, RedisError, RedisResult, Value};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// What is read at one go, and the longest line that is waited for until it is whole.
@@ -20,9 +21,7 @@ fn usual(sent: &[u8]) -> Option<(usize, Value)> {
         [b'+', b'O', b'K', b'\r', b'\n', ..] => Some((5, Value::Okay)),
         [b':', ..] => number(b':', sent).map(|(length, number)| (length, Value::Int(number))),
         [b'*', ..] => {
-            let (mut length, count) = number(b'*', sent)?;
-            let count =
-                usize::try_from(count).ok().filter(|count| (1..=MOST_NUMBERS).contains(count))?;
+            let (mut length, count) = members(sent)?;
             let mut numbers = Vec::with_capacity(count);
             for _ in 0..count {
                 let (more, one) = number(b':', &sent[length..])?;
@@ -35,6 +34,13 @@ fn usual(sent: &[u8]) -> Option<(usize, Value)> {
         [b'$', b'-', b'1', b'\r', b'\n', ..] => Some((5, Value::Nil)),
         _ => None,
     }
+}
+
+/// How many there are in an array that is not too long to be known by heart, behind how many bytes.
+fn members(sent: &[u8]) -> Option<(usize, usize)> {
+    let (length, count) = number(b'*', sent)?;
+    let count = usize::try_from(count).ok()?;
+    (1..=MOST_NUMBERS).contains(&count).then_some((length, count))
 }
 
 /// One that has no sign and is too short to be too large.
@@ -132,15 +138,11 @@ fn nothing() -> RedisError {
     io::Error::new(io::ErrorKind::InvalidData, "this begins no answer").into()
 }
 
-fn least(count: i64) -> usize {
-    usize::try_from(count).map_or(0, |count| count.min(MOST_NUMBERS))
-}
-
 /// How much of `rest` is whole, and belongs to the answer that it begins with, or goes on with, as far as a look tells.
 fn end_of(rest: &[u8], is_beginning: bool) -> Option<usize> {
     let lines = match rest {
         // So many follow, of a line each at least.
-        [b'*', ..] if is_beginning => 1 + number(b'*', rest).map_or(0, |(_, count)| least(count)),
+        [b'*', ..] if is_beginning => 1 + members(rest).map_or(0, |(_, count)| count),
         _ => 1,
     };
     let ends = rest.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
