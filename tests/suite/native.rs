@@ -6,8 +6,8 @@ use quorlock_testkit::{Backend, Cluster, Node};
 use redis::{Value, from_redis_value};
 
 use crate::support::{
-    BOUND, MINUTE, assert_no_residue, builder, cluster, delete, eventually, occupy, owners,
-    patient, pipes,
+    BOUND, assert_no_residue, builder, cluster, cluster_in_plain, delete, eventually, occupy,
+    of_user, owners, patient, pipes, set_user,
 };
 
 const DELETES: [&str; 2] = ["delex", "delifeq"];
@@ -32,7 +32,7 @@ async fn runs_on(node: &Node, command: &str) -> u64 {
 }
 
 /// How many lines of an embedded node's log begin with a command.
-fn count(log: &[String], command: &str) -> u64 {
+pub(crate) fn count(log: &[String], command: &str) -> u64 {
     let is_it = |line: &&String| {
         line.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(command))
     };
@@ -164,22 +164,16 @@ async fn a_key_of_another_type_is_somebody_else_s_also_where_the_release_is_nati
 
 #[tokio::test]
 async fn a_user_without_the_right_to_the_native_command_releases_by_script() {
-    let cluster = cluster(5).await;
+    let cluster = cluster_in_plain(5).await;
     if cluster.backend() == Backend::Embedded {
         return eprintln!("skipped: embedded nodes know no users, see the next test");
     }
     let Some(native) = native(&cluster).await else {
         return eprintln!("skipped: this server has no compare-and-delete of its own");
     };
-    for node in cluster.nodes() {
-        let refused = format!("-{native}");
-        let user = ["ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", &refused];
-        node.command(&user).await.unwrap();
-    }
+    set_user(&cluster, "limited", &["~*", "+@all", &format!("-{native}")]).await;
     let before = [runs(&cluster, native).await, runs(&cluster, "evalsha").await];
-    let urls = cluster.nodes().iter().map(|node| format!("redis://limited:secret@{}", node.addr()));
-    let redlock =
-        Redlock::builder(urls).without_quarantine().ttl(MINUTE).time_limit(BOUND).build().unwrap();
+    let redlock = of_user(&cluster, "limited");
     cycle(&redlock, ["a"], async || holding(&cluster).await).await;
     assert_eq!(runs(&cluster, native).await, before[0]);
     assert_eq!(runs(&cluster, "evalsha").await - before[1], 5 * CYCLES);

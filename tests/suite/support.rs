@@ -84,6 +84,21 @@ pub(crate) fn pipes(size: usize) -> (Vec<EmbeddedNode>, PipeNet, Builder) {
     (nodes, net, builder)
 }
 
+/// Sets a user on all nodes, who logs in with `secret`.
+pub(crate) async fn set_user(cluster: &Cluster, name: &str, rules: &[&str]) {
+    for node in cluster.nodes() {
+        let user = [&["ACL", "SETUSER", name, "on", ">secret"], rules].concat();
+        node.command(&user).await.expect("the node knows users");
+    }
+}
+
+/// A patient handle of that user.
+pub(crate) fn of_user(cluster: &Cluster, name: &str) -> Redlock {
+    let urls = cluster.nodes().iter().map(|node| format!("redis://{name}:secret@{}", node.addr()));
+    let builder = Redlock::builder(urls).without_quarantine().ttl(MINUTE).time_limit(BOUND);
+    builder.build().expect("it is in order")
+}
+
 /// Which nodes hold `key`, as `1` and `0` in the order of the nodes.
 pub(crate) async fn holders(cluster: &Cluster, key: &str) -> String {
     let mut held = String::new();

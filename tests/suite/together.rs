@@ -8,10 +8,10 @@ use quorlock::{Guard, NodeRelease, Redlock, ReleaseReport};
 use quorlock_testkit::embedded::EmbeddedNode;
 use quorlock_testkit::{Backend, Cluster};
 
-use crate::native::{native, runs};
+use crate::native::{count, native, runs};
 use crate::support::{
-    BOUND, MINUTE, assert_no_residue, cluster, cluster_in_plain, delete, eventually, occupy,
-    patient, pipes,
+    BOUND, assert_no_residue, cluster, cluster_in_plain, delete, eventually, occupy, of_user,
+    patient, pipes, set_user,
 };
 
 const LOCKS: usize = 16;
@@ -30,11 +30,10 @@ async fn release(guards: Vec<Guard>) -> Vec<ReleaseReport> {
     reports.into_iter().map(|report| report.expect("a quorum answers")).collect()
 }
 
-/// How many commands of the last ones are `word`, per node; forgets them.
+/// How often each node has got `word` since its log was so long.
 fn taken(nodes: &[EmbeddedNode], before: &[usize], word: &str) -> Vec<usize> {
-    let logs = nodes.iter().map(EmbeddedNode::log);
-    let is_it = |line: &&String| line.split(' ').next() == Some(word);
-    logs.zip(before).map(|(log, before)| log[*before..].iter().filter(is_it).count()).collect()
+    let logs = nodes.iter().map(EmbeddedNode::log).zip(before);
+    logs.map(|(log, before)| count(&log[*before..], word) as usize).collect()
 }
 
 fn lengths(nodes: &[EmbeddedNode]) -> Vec<usize> {
@@ -52,9 +51,7 @@ async fn locks_that_are_given_back_at_once_cost_one_command_a_node() {
             drop(guards);
         } else {
             for report in release(guards).await {
-                let deleted = |answer: &NodeRelease| matches!(answer, NodeRelease::Deleted);
-                let answered = report.nodes().filter(|(_, answer)| deleted(answer)).count();
-                assert!(answered >= 3, "{report}");
+                assert!(said(&report, |it| matches!(it, NodeRelease::Deleted)) >= 3, "{report}");
             }
         }
         eventually("all are free", async || nodes.iter().all(|node| node.keys().is_empty())).await;
@@ -166,17 +163,9 @@ async fn a_lock_that_a_node_refuses_does_not_stand_in_the_way_of_the_others() {
     if cluster.backend() == Backend::Embedded {
         return eprintln!("skipped: embedded nodes know no users, see the test before");
     }
-    let allow = async |keys: &str| {
-        for node in cluster.nodes() {
-            let user = ["ACL", "SETUSER", "some", "on", ">secret", "resetkeys", keys, "+@all"];
-            node.command(&user).await.unwrap();
-        }
-    };
+    let allow = async |keys| set_user(&cluster, "some", &["resetkeys", keys, "+@all"]).await;
     allow("~*").await;
-    let urls = cluster.nodes().iter().map(|node| format!("redis://some:secret@{}", node.addr()));
-    let redlock = Redlock::builder(urls.clone());
-    let redlock =
-        redlock.without_quarantine().ttl(MINUTE).time_limit(BOUND).build().expect("it is in order");
+    let redlock = of_user(&cluster, "some");
     let names = ["a-1", "a-2", "a-3", "b"];
     let mut guards = hold_all(&cluster, &redlock, names).await;
     allow("~a-*").await;

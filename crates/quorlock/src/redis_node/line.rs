@@ -303,13 +303,13 @@ impl<Q: Put> Driver<Q> {
         value: Value,
         hear: &mut impl FnMut(Q, RedisResult<Value>),
     ) {
-        let (mut parts, same) = match value {
+        let (parts, same) = match value {
             Value::Array(parts) if parts.len() == count => (parts, Value::Nil),
             same @ (Value::Int(1) | Value::ServerError(_)) => (Vec::new(), same),
             // That answers none of them.
             _ => (Vec::new(), Value::Nil),
         };
-        let mut parts = parts.drain(..);
+        let mut parts = parts.into_iter();
         for waiting in self.waiting.drain(..count) {
             if let Waiting::Question(question) = waiting {
                 hear(question, Ok(parts.next().unwrap_or_else(|| same.clone())));

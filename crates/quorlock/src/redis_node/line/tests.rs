@@ -229,15 +229,17 @@ async fn what_meets_one_of_those_goes_behind_them_and_so_does_what_is_no_questio
     }
     let (line, mut driver, mut far, _) = connection(1024);
     put_all(&line, b"AB");
+    line.close_together();
+    put_all(&line, b"xD");
     let mut asked = Box::pin(line.ask(cmd("PING")));
     assert!((&mut asked).now_or_never().is_none());
     put_all(&line, b"C");
-    far.write_all(b":1\r\n+PONG\r\n:1\r\n").await.unwrap();
+    far.write_all(b":1\r\n:1\r\n:1\r\n+PONG\r\n:1\r\n").await.unwrap();
     hear(&mut driver, &mut Answers::new()).await.unwrap();
     assert_eq!(asked.await, Ok(Value::SimpleString("PONG".into())));
-    let mut sent = [0; 19];
+    let mut sent = [0; 21];
     far.read_exact(&mut sent).await.unwrap();
-    assert_eq!(&sent, b"<AB>*1\r\n$4\r\nPING\r\nc");
+    assert_eq!(&sent, b"<AB>xd*1\r\n$4\r\nPING\r\nc");
 }
 
 /// How many these are.
