@@ -13,8 +13,8 @@ use crate::Outcome;
 static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const POLL: Duration = Duration::from_millis(10);
-/// How often a look has to find the same before it counts as quiet.
-const SAME: u32 = 5;
+/// How often a look has to find the same before it counts as quiet: for longer than a connection keeps the room of a burst.
+const SAME: u32 = 15;
 const BOUND: Duration = Duration::from_secs(120);
 
 /// How often a block was allocated, or made larger, so far.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use futures::future::join;
+use futures::future::{join, join_all};
 use quorlock::{Error, LostReason, NodeErrorKind, Redlock};
 use quorlock_testkit::Cluster;
 
@@ -28,6 +28,15 @@ fn client(cluster: &Cluster, nodes: Range<usize>) -> Redlock {
     let urls = cluster.urls()[nodes].to_vec();
     let builder = on(urls).without_quarantine().ttl(MINUTE).time_limit(BOUND);
     builder.build().expect("the settings are good")
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_locks_at_once_are_all_answered_for() {
+    let (_nodes, _net, builder) = pipes(5);
+    let redlock = builder.without_quarantine().build().unwrap();
+    let names = (0..1_000).map(|number| format!("lock-{number}"));
+    let taken = join_all(names.map(async |name| redlock.try_lock(name).await)).await;
+    assert!(taken.iter().all(|taken| matches!(taken, Ok(Some(_)))), "a quorum has said yes");
 }
 
 #[tokio::test]

@@ -63,6 +63,7 @@ pub(super) const INSIDE_REDIS_NODE: Table = Table {
         "wire",
         "meter",
         "answers",
+        "queue",
         "line",
         "listeners",
         "marker",

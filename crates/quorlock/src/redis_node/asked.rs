@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use redis::{RedisResult, Value};
 
-use super::line::{Driver, Line, Put};
+use super::line::{Driver, Line};
 use super::marker::Watch;
+use super::queue::Put;
 use super::reply::{self, Answer};
 use crate::error::NodeErrorKind;
 use crate::node::{Reply, ReplyTo};

@@ -1,5 +1,6 @@
 //! Keeps one node's connection up: open, publish, watch, give up, open again. What is asked on it is `mod.rs`'s.
 
+use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,13 +12,13 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
-use super::asked::{Asked, NodeDriver, Origin};
+use super::asked::{Asked, NodeDriver, NodeLine, Origin};
 use super::exchange::{Owing, Session};
-use super::line::KEPT_ANSWERS;
+use super::line::MANY_HEARD;
 use super::login::words;
 use super::session::{self, Identity, Opened};
 use super::wire::Abort;
-use super::{Link, Shared};
+use super::{Link, Shared, State};
 use crate::error::{Failure, NodeError, NodeErrorKind};
 use crate::event::Event;
 use crate::node::{Acted, CONNECT_LIMIT, Mode, Reply, ReplyTo};
@@ -30,6 +31,9 @@ use crate::validity::later;
 const RECONNECT: Retry = Retry::between(Duration::from_millis(10), Duration::from_secs(1));
 /// A connection that lived for less is no reason to hurry with the next.
 const STABLE: Duration = Duration::from_secs(1);
+/// Between two looks whether a connection that has taken much room is at rest. Memory that is given back and taken anew between
+/// two bursts would cost more than a lock.
+const REST: Duration = Duration::from_millis(100);
 
 /// Connects, and connects again, until the handle is dropped (`alive`) and what is owed is paid.
 pub(super) fn keep_up(
@@ -100,11 +104,13 @@ async fn serve(node: &Arc<Shared>, unwanted: &mut Unwanted<'_>) -> ControlFlow<(
             return ControlFlow::Continue(());
         }
     };
+    let line = Arc::clone(&opened.place.line);
     let (origin, mut driver) = up(node, opened);
     // Each is polled only when it was woken itself.
     let mut ends = FuturesUnordered::<BoxFuture<'_, Option<NodeErrorKind>>>::new();
     ends.push(Box::pin(silent(node).map(|()| Some(NodeErrorKind::NoAnswer))));
     ends.push(Box::pin(stay_joined(node).map(|()| Some(NodeErrorKind::NoAnswer))));
+    ends.push(Box::pin(rest(node, &line).map(|never| match never {})));
     ends.push(Box::pin(unwanted.map(|()| None)));
     let why = tokio::select! {
         biased;
@@ -125,11 +131,18 @@ async fn serve(node: &Arc<Shared>, unwanted: &mut Unwanted<'_>) -> ControlFlow<(
 async fn drive(node: &Arc<Shared>, origin: &Origin, driver: &mut NodeDriver) -> NodeErrorKind {
     let mut heard = Vec::new();
     poll_fn(|cx| {
-        let mut hear = |asked: Asked, answer| heard.push(asked.read(answer));
-        let end = ready!(driver.poll_answers(cx, &mut hear));
-        node.answered(origin, &mut heard);
-        heard.shrink_to(KEPT_ANSWERS);
-        if end.is_err() { Poll::Ready(NodeErrorKind::Disconnected) } else { Poll::Pending }
+        loop {
+            let mut hear = |asked: Asked, answer| heard.push(asked.read(answer));
+            let end = ready!(driver.poll_answers(cx, &mut hear));
+            let may_be_more = heard.len() >= MANY_HEARD;
+            node.answered(origin, &mut heard);
+            if end.is_err() {
+                return Poll::Ready(NodeErrorKind::Disconnected);
+            }
+            if !may_be_more {
+                return Poll::Pending;
+            }
+        }
     })
     .await
 }
@@ -180,6 +193,23 @@ async fn silent(node: &Shared) {
         if !answered {
             // The connection has ended, and the driver says so.
             return pending().await;
+        }
+    }
+}
+
+/// Gives back the room that a burst has taken, when the connection owes nothing.
+async fn rest(node: &Shared, line: &NodeLine) -> Infallible {
+    loop {
+        line.grown().await;
+        loop {
+            node.sleep(REST).await;
+            let mut state = lock(&node.state);
+            let State { link, owed, .. } = &mut *state;
+            if matches!(link, Link::Up(session) if session.is_at_rest()) {
+                owed.rest();
+                line.rest();
+                break;
+            }
         }
     }
 }

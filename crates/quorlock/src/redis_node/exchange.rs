@@ -145,7 +145,12 @@ impl Session {
             line: Arc::clone(&self.place.line),
             patience: self.time_limit.saturating_mul(2).max(PATIENCE_FLOOR),
         };
-        (self.sent > self.heard).then(owing)
+        (!self.is_at_rest()).then(owing)
+    }
+
+    /// It owes no answer.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.sent == self.heard
     }
 
     fn is_full(&self) -> bool {
@@ -226,7 +231,7 @@ impl Shared {
         let question = to.question();
         let form = form.unwrap_or_else(|| Form::first(question, session.plain_release));
         session.time_limit = session.time_limit.max(question.time_limit);
-        if session.sent == session.heard {
+        if session.is_at_rest() {
             self.busy.notify_one();
         }
         session.sent += 1;

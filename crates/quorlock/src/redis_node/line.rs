@@ -1,9 +1,6 @@
 //! One connection's bytes: commands go out in the order in which they were put, answers come in and go to whoever waits for
 //! them, in the same order. Knows no question and no node; when a connection is opened and given up is `connection.rs`'s.
 //!
-//! Only those that may go together, as releases do, are kept back: until the driver takes what is there, or something is put that
-//! has to stay behind them, or there are as many as may be. Then they are one command.
-//!
 //! Whoever asks only leaves his bytes here. One task reads and writes for all connections of a handle (`one_task.rs`), each
 //! time all that has been left since the last.
 
@@ -19,112 +16,31 @@ use futures::future::join_all;
 use futures::task::AtomicWaker;
 use redis::{Cmd, PushInfo, RedisError, RedisResult, Value};
 use tokio::io::AsyncWrite;
+use tokio::sync::Notify;
 
-use super::answers::{Answers, MOST_NUMBERS};
+use super::answers::Answers;
 use super::meter::Metered;
+use super::queue::{Put, Queue, Waiting};
 use crate::crowd::Crowd;
 use crate::sync::lock;
 
-/// What is kept of the room that a burst took, once it is over: bytes to be sent, and answers that are waited for.
-const KEPT_BYTES: usize = 64 << 10;
-pub(super) const KEPT_ANSWERS: usize = 256;
-/// The most that go together: what is said of each is still known by heart, and a server does nothing else while it runs a
-/// script.
-const MOST_TOGETHER: usize = MOST_NUMBERS;
-
-/// What is put on a line, and comes back with its answer.
-pub(super) trait Put: Sized {
-    /// Adds its command.
-    fn pack(&self, out: &mut Vec<u8>);
-
-    /// Whether one command may ask several of these.
-    fn may_go_together(&self) -> bool;
-
-    /// There is no other that it could go with.
-    fn goes_alone(&mut self);
-
-    /// Adds the one command that asks all of them, in their order: its answer is a list of theirs, or 1 for each, or an error.
-    fn pack_together(those: &[Self], out: &mut Vec<u8>);
-
-    /// Whether the order of the two matters.
-    fn meets(&self, other: &Self) -> bool;
-
-    /// Bits: two that share none do not meet.
-    fn marks(&self) -> u64;
-}
+/// The least that are heard at one go, where there are more: so what they take has a bound.
+pub(super) const MANY_HEARD: usize = 192;
 
 /// Where commands are put. `Q` is what comes back with an answer, where it is not waited for.
 pub(super) struct Line<Q> {
     queue: Mutex<Queue<Q>>,
     /// Of whoever reads and writes.
     driver: AtomicWaker,
-}
-
-struct Queue<Q> {
-    /// What is to be sent.
-    out: Vec<u8>,
-    /// Who waits for the answers to that, in the order of the commands.
-    waiting: VecDeque<Waiting<Q>>,
-    /// What goes together behind that, as far as it has come.
-    together: Vec<Q>,
-    /// Theirs.
-    marks: u64,
-    is_over: bool,
-}
-
-enum Waiting<Q> {
-    Answer(oneshot::Sender<RedisResult<Value>>),
-    Question(Q),
-    /// So many questions, which come next, for one answer.
-    Together(usize),
-}
-
-impl<Q: Put> Queue<Q> {
-    fn is_empty(&self) -> bool {
-        self.out.is_empty() && self.together.is_empty()
-    }
-
-    fn put(&mut self, question: Q) {
-        if question.may_go_together() {
-            self.marks |= question.marks();
-            self.together.push(question);
-            if self.together.len() == MOST_TOGETHER {
-                self.close_together();
-            }
-            return;
-        }
-        if self.marks & question.marks() != 0
-            && self.together.iter().any(|earlier| question.meets(earlier))
-        {
-            self.close_together();
-        }
-        self.put_alone(question);
-    }
-
-    fn put_alone(&mut self, question: Q) {
-        question.pack(&mut self.out);
-        self.waiting.push_back(Waiting::Question(question));
-    }
-
-    /// What has come to go together goes as it is: whatever is put from now on is behind it.
-    fn close_together(&mut self) {
-        self.marks = 0;
-        if self.together.len() > 1 {
-            Q::pack_together(&self.together, &mut self.out);
-            self.waiting.push_back(Waiting::Together(self.together.len()));
-            self.waiting.extend(self.together.drain(..).map(Waiting::Question));
-        } else if let Some(mut one) = self.together.pop() {
-            one.goes_alone();
-            self.put_alone(one);
-        }
-    }
+    /// A burst has taken much room.
+    grown: Notify,
 }
 
 impl<Q: Put> Line<Q> {
     /// Puts `question`, with which its answer comes. Given back where the connection has ended.
     pub(super) fn put(&self, question: Q) -> Result<(), Q> {
         let mut queue = lock(&self.queue);
-        if queue.is_over {
+        if queue.is_over() {
             return Err(question);
         }
         let is_first = queue.is_empty();
@@ -147,12 +63,10 @@ impl<Q: Put> Line<Q> {
     pub(super) async fn ask_all(&self, commands: &[Cmd]) -> Vec<RedisResult<Value>> {
         let answers: Vec<_> = {
             let mut queue = lock(&self.queue);
-            queue.close_together();
             let put = commands.iter().map(|command| {
                 let (answered, answer) = oneshot::channel();
-                if !queue.is_over {
-                    command.write_packed_command(&mut queue.out);
-                    queue.waiting.push_back(Waiting::Answer(answered));
+                if !queue.is_over() {
+                    queue.put_command(command, answered);
                 }
                 answer
             });
@@ -169,14 +83,21 @@ impl<Q: Put> Line<Q> {
         lock(&self.queue).close_together();
     }
 
+    /// Resolves when a burst has taken more room than is kept. Nothing is missed when it is dropped.
+    pub(super) async fn grown(&self) {
+        self.grown.notified().await;
+    }
+
+    /// Nothing is under way: what a burst has taken is given back.
+    pub(super) fn rest(&self) {
+        if lock(&self.queue).rest() {
+            self.driver.wake();
+        }
+    }
+
     /// From now on nothing can be put. Returns who waits.
     fn end(&self) -> VecDeque<Waiting<Q>> {
-        let mut queue = lock(&self.queue);
-        queue.is_over = true;
-        queue.out = Vec::new();
-        let mut waiting = std::mem::take(&mut queue.waiting);
-        waiting.extend(std::mem::take(&mut queue.together).into_iter().map(Waiting::Question));
-        waiting
+        lock(&self.queue).end()
     }
 }
 
@@ -208,14 +129,8 @@ impl<Q: Put> Driver<Q> {
         crowd: Crowd,
         unasked: impl Fn(PushInfo) + Send + 'static,
     ) -> (Arc<Line<Q>>, Self) {
-        let queue = Queue {
-            out: Vec::new(),
-            waiting: VecDeque::new(),
-            together: Vec::new(),
-            marks: 0,
-            is_over: false,
-        };
-        let line = Arc::new(Line { queue: Mutex::new(queue), driver: AtomicWaker::new() });
+        let (driver, grown) = (AtomicWaker::new(), Notify::new());
+        let line = Arc::new(Line { queue: Mutex::new(Queue::new()), driver, grown });
         let driver = Self {
             wire,
             line: Arc::clone(&line),
@@ -243,24 +158,26 @@ impl<Q: Put> Driver<Q> {
         poll_fn(|cx| self.poll_answers(cx, &mut hear)).await
     }
 
-    /// The same. Where answers have come, whoever polls is woken by what comes next all the same.
+    /// The same. Where answers have come, whoever polls is woken by what comes next all the same, but where many have: then more
+    /// may be there.
     pub(super) fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,
         hear: &mut impl FnMut(Q, RedisResult<Value>),
     ) -> Poll<RedisResult<()>> {
-        if self.waiting.is_empty() {
-            give_back(&mut self.waiting);
-        }
         // Before the queue is looked at, so that nothing that is put after that is missed.
         self.line.driver.register(cx.waker());
         if !self.crowd.holds_back(|| self.has_output(), cx.waker()) {
             self.write(cx);
         }
-        let mut is_heard = false;
+        let mut heard = 0;
         let end = loop {
+            if heard >= MANY_HEARD {
+                self.crowd.hear();
+                return Poll::Ready(Ok(()));
+            }
             match self.heard.poll_next(&mut self.wire, cx) {
-                Poll::Pending if !is_heard => return Poll::Pending,
+                Poll::Pending if heard == 0 => return Poll::Pending,
                 Poll::Pending => {
                     self.crowd.hear();
                     return Poll::Ready(Ok(()));
@@ -270,11 +187,11 @@ impl<Q: Put> Driver<Q> {
                 }
                 Poll::Ready(Ok(value)) => match self.waiting.pop_front() {
                     Some(Waiting::Question(question)) => {
-                        is_heard = true;
+                        heard += 1;
                         hear(question, Ok(value));
                     }
                     Some(Waiting::Together(count)) => {
-                        is_heard = true;
+                        heard += count;
                         self.answer_together(count, value, hear);
                     }
                     // Nobody may wait for it any more.
@@ -345,28 +262,13 @@ impl<Q: Put> Driver<Q> {
     /// What has been left on the line is to be sent now, if there is any.
     fn take(&mut self) -> bool {
         self.sending.clear();
-        self.sending.shrink_to(KEPT_BYTES);
         self.sent = 0;
         let mut queue = lock(&self.line.queue);
-        queue.close_together();
-        if queue.out.is_empty() {
-            return false;
+        let is_some = queue.hand_over(&mut self.sending, &mut self.waiting);
+        if is_some && queue.is_large() {
+            self.line.grown.notify_one();
         }
-        std::mem::swap(&mut self.sending, &mut queue.out);
-        if self.waiting.is_empty() {
-            std::mem::swap(&mut self.waiting, &mut queue.waiting);
-        } else {
-            self.waiting.append(&mut queue.waiting);
-        }
-        give_back(&mut queue.waiting);
-        true
-    }
-}
-
-/// What is beyond that which is kept, of a queue that is empty.
-fn give_back<T>(queue: &mut VecDeque<T>) {
-    if queue.capacity() > KEPT_ANSWERS {
-        queue.shrink_to(KEPT_ANSWERS);
+        is_some
     }
 }
 

@@ -32,6 +32,7 @@ mod login;
 mod marker;
 mod meter;
 mod owed;
+mod queue;
 mod refusal;
 mod reply;
 mod session;

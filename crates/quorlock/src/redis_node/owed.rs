@@ -18,7 +18,7 @@ const MAX_OWED: usize = 2 * MAX_UNANSWERED as usize;
 /// Redis keeps a key for up to a millisecond more than its TTL (safety.md H36); clocks run apart a little.
 pub(super) const SLACK: Duration = Duration::from_millis(100);
 
-/// What is kept of the room that a burst took, once it is over.
+/// What is kept of the room that a burst took, once it is over, and how many gaps are let be.
 const KEPT: usize = 256;
 
 /// What one node is owed, oldest first. Nearly all of it is settled in the order in which it was noted.
@@ -104,9 +104,11 @@ impl Owed {
         if self.gaps > KEPT.max(self.len()) {
             self.close_gaps();
         }
-        if self.entries.is_empty() {
-            self.entries.shrink_to(KEPT);
-        }
+    }
+
+    /// What a burst has taken is given back.
+    pub(super) fn rest(&mut self) {
+        self.entries.shrink_to(KEPT);
     }
 
     fn close_gaps(&mut self) {
@@ -242,6 +244,17 @@ mod tests {
         owed.settle(last);
         owed.settle(oldest);
         assert_eq!((numbers(&owed), owed.len()), (vec![newest], 1));
+    }
+
+    #[test]
+    fn the_room_of_a_burst_goes_when_the_connection_is_at_rest() {
+        let (mut owed, now) = (Owed::default(), SystemClock.now());
+        let oldest = owed.add(release(60_000, now));
+        let others: Vec<_> = (0..4 * KEPT).map(|_| owed.add(release(60_000, now))).collect();
+        others.into_iter().for_each(|number| owed.settle(number));
+        assert!(owed.entries.capacity() > 4 * KEPT, "another burst may follow");
+        owed.rest();
+        assert!(owed.entries.capacity() <= KEPT && owed.contains(oldest));
     }
 
     #[test]

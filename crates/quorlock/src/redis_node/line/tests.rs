@@ -8,6 +8,7 @@ use redis::PushKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::redis_node::queue::{KEPT_ANSWERS, KEPT_BYTES, MOST_TOGETHER};
 
 /// A question, and what is sent for it: a small letter. A capital may go together with others.
 #[derive(Debug, PartialEq)]
@@ -274,5 +275,51 @@ async fn those_that_go_together_are_each_told_of_the_end() {
         let told: Vec<u8> = answers.iter().map(|(letter, _)| *letter).collect();
         assert_eq!(told, if is_sent { b"ABCD".as_slice() } else { b"AB" });
         assert!(answers.iter().all(|(_, answer)| answer.is_err()));
+    }
+}
+
+#[tokio::test]
+async fn many_answers_are_heard_bit_by_bit() {
+    let (line, mut driver, mut far, _) = connection(1 << 20);
+    let questions = 3 * MANY_HEARD;
+    (0..questions).for_each(|_| put(&line, b"a", 1).unwrap());
+    far.write_all(&b"+OK\r\n".repeat(questions)).await.unwrap();
+    for _ in 0..3 {
+        let mut answers = Answers::new();
+        hear(&mut driver, &mut answers).await.unwrap();
+        assert_eq!(answers.len(), MANY_HEARD);
+    }
+    assert!(hear(&mut driver, &mut Answers::new()).now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn the_room_of_a_burst_stays_for_the_next_and_goes_when_the_connection_is_at_rest() {
+    let (line, mut driver, mut far, _) = connection(1 << 20);
+    let mut burst = async |driver: &mut Driver<Ask>, questions: usize| {
+        (0..questions).for_each(|_| put(&line, &[b'a'; 2 * KEPT_BYTES / KEPT_ANSWERS], 1).unwrap());
+        far.write_all(&b"+OK\r\n".repeat(questions)).await.unwrap();
+        let mut answers = Answers::new();
+        while answers.len() < questions {
+            hear(driver, &mut answers).await.unwrap();
+        }
+    };
+    let room = |driver: &Driver<Ask>| (driver.sending.capacity(), driver.waiting.capacity());
+    let is_kept = |(bytes, answers)| bytes <= KEPT_BYTES && answers <= KEPT_ANSWERS;
+    burst(&mut driver, KEPT_ANSWERS / 4).await;
+    assert!(line.grown().now_or_never().is_none());
+    for _ in 0..2 {
+        burst(&mut driver, 2 * KEPT_ANSWERS).await;
+        line.grown().now_or_never().expect("told of it");
+        // Two, since what is put and what is taken change places.
+        for is_large in [false, true] {
+            burst(&mut driver, 1).await;
+            assert_eq!(!is_kept(room(&driver)), is_large, "{:?}", room(&driver));
+        }
+        line.rest();
+        assert!(hear(&mut driver, &mut Answers::new()).now_or_never().is_none());
+        for _ in 0..2 {
+            assert!(is_kept(room(&driver)), "{:?}", room(&driver));
+            burst(&mut driver, 1).await;
+        }
     }
 }
