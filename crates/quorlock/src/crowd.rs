@@ -63,6 +63,7 @@ impl Crowd {
     }
 
     /// Whether nothing is to be written yet: then whoever has something to write is woken in the second half.
+    #[inline]
     pub(crate) fn holds_back(&self, has_some: impl FnOnce() -> bool, waker: &Waker) -> bool {
         let mut turn = lock(&self.0.turn);
         if turn.is_first_half && has_some() {

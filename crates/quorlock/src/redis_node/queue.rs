@@ -86,6 +86,7 @@ impl<Q: Put> Queue<Q> {
     }
 
     /// Nothing is to be sent.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.out.is_empty() && self.together.is_empty()
     }
@@ -95,6 +96,7 @@ impl<Q: Put> Queue<Q> {
         self.is_over
     }
 
+    #[inline]
     pub(super) fn put(&mut self, question: Q) {
         if question.may_go_together() {
             self.marks |= question.marks();
@@ -142,24 +144,19 @@ impl<Q: Put> Queue<Q> {
     }
 
     /// Hands over all that has been put, if there is any: into `sending`, which is empty, and behind those who are `waiting`.
+    #[inline]
     pub(super) fn hand_over(
         &mut self,
         sending: &mut Vec<u8>,
         waiting: &mut VecDeque<Waiting<Q>>,
     ) -> bool {
-        self.close_together();
         if self.room == Room::TooLarge {
-            self.room = Room::Usual;
-            [&mut *sending, &mut self.out]
-                .into_iter()
-                .for_each(|bytes| bytes.shrink_to(KEPT_BYTES));
-            [&mut *waiting, &mut self.waiting]
-                .into_iter()
-                .for_each(|all| all.shrink_to(KEPT_ANSWERS));
+            self.give_back(sending, waiting);
         }
-        if self.out.is_empty() {
+        if self.is_empty() {
             return false;
         }
+        self.close_together();
         std::mem::swap(sending, &mut self.out);
         if waiting.is_empty() {
             std::mem::swap(waiting, &mut self.waiting);
@@ -170,6 +167,14 @@ impl<Q: Put> Queue<Q> {
             self.room = Room::Large;
         }
         true
+    }
+
+    /// The room that a burst has taken.
+    #[cold]
+    fn give_back(&mut self, sending: &mut Vec<u8>, waiting: &mut VecDeque<Waiting<Q>>) {
+        self.room = Room::Usual;
+        [sending, &mut self.out].into_iter().for_each(|bytes| bytes.shrink_to(KEPT_BYTES));
+        [waiting, &mut self.waiting].into_iter().for_each(|all| all.shrink_to(KEPT_ANSWERS));
     }
 
     /// Whether there is more room than is kept.
