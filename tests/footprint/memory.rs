@@ -13,7 +13,7 @@ use crate::Outcome;
 static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const POLL: Duration = Duration::from_millis(10);
-/// How often a look has to find the same before it counts as quiet: for longer than a connection keeps the room of a burst.
+/// How often a look has to find the same before it counts as quiet: for longer than between two looks whether a connection is at rest.
 const SAME: u32 = 15;
 const BOUND: Duration = Duration::from_secs(120);
 

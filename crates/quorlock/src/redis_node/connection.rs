@@ -197,7 +197,7 @@ async fn silent(node: &Shared) {
     }
 }
 
-/// Gives back the room that a burst has taken, when the connection owes nothing.
+/// Gives back the room that a burst has taken, when a look finds that the connection owes nothing.
 async fn rest(node: &Shared, line: &NodeLine) -> Infallible {
     loop {
         line.grown().await;
@@ -205,9 +205,9 @@ async fn rest(node: &Shared, line: &NodeLine) -> Infallible {
             node.sleep(REST).await;
             let mut state = lock(&node.state);
             let State { link, owed, .. } = &mut *state;
-            if matches!(link, Link::Up(session) if session.is_at_rest()) {
-                owed.rest();
-                line.rest();
+            let is_at_rest = matches!(link, Link::Up(session) if session.is_at_rest());
+            // Both, before it ends.
+            if is_at_rest && (owed.rest() & line.rest()) {
                 break;
             }
         }
@@ -336,7 +336,11 @@ fn up(node: &Arc<Shared>, opened: Opened) -> (Origin, NodeDriver) {
         // The driver reads nothing before this returns, so the connection has not ended.
         drop(node.send(&mut session, ReplyTo::nobody(release), None, Some(number)));
     }
-    session.place().line.close_together();
+    let line = &session.place().line;
+    line.close_together();
+    if state.owed.is_large() {
+        line.has_grown();
+    }
     state.link = Link::Up(session);
     let first_asked = std::mem::take(&mut state.first_asked);
     drop(state);

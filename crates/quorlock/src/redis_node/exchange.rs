@@ -187,11 +187,14 @@ impl Shared {
             None if question.is_release() => Some(state.owed.add(Arc::clone(to.shared()))),
             known => known,
         };
-        let State { link, first_asked, .. } = &mut *state;
+        let State { link, first_asked, owed: ledger, .. } = &mut *state;
         let failure = match link {
             Link::Up(session) => match session.objection(question, &*self.clock) {
                 Some(failure) => failure,
                 None => {
+                    if ledger.is_large() {
+                        session.place.line.has_grown();
+                    }
                     let over = self.send(session, to, form, owed);
                     // Nobody is answered while the node is locked: whoever is woken may do anything.
                     drop(state);

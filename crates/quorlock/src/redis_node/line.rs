@@ -24,7 +24,7 @@ use super::queue::{Put, Queue, Waiting};
 use crate::crowd::Crowd;
 use crate::sync::lock;
 
-/// The least that are heard at one go, where there are more: so what they take has a bound.
+/// The least that are heard at one go, where there are more: so what they take has a bound, until the connection ends.
 pub(super) const MANY_HEARD: usize = 192;
 
 /// Where commands are put. `Q` is what comes back with an answer, where it is not waited for.
@@ -83,16 +83,27 @@ impl<Q: Put> Line<Q> {
         lock(&self.queue).close_together();
     }
 
-    /// Resolves when a burst has taken more room than is kept. Nothing is missed when it is dropped.
+    /// Resolves when a burst has taken more room than is kept, here or where releases are noted. Nothing is missed when it is
+    /// dropped.
     pub(super) async fn grown(&self) {
         self.grown.notified().await;
     }
 
-    /// Nothing is under way: what a burst has taken is given back.
-    pub(super) fn rest(&self) {
-        if lock(&self.queue).rest() {
-            self.driver.wake();
+    /// Tells whoever waits for it.
+    pub(super) fn has_grown(&self) {
+        self.grown.notify_one();
+    }
+
+    /// Nothing is under way: what a burst has taken is to be given back, and the driver is woken for it. Whether it has been.
+    pub(super) fn rest(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        if queue.is_usual() {
+            return true;
         }
+        queue.rest();
+        drop(queue);
+        self.driver.wake();
+        false
     }
 
     /// From now on nothing can be put. Returns who waits.
@@ -264,9 +275,12 @@ impl<Q: Put> Driver<Q> {
         self.sending.clear();
         self.sent = 0;
         let mut queue = lock(&self.line.queue);
+        let was_usual = queue.is_usual();
         let is_some = queue.hand_over(&mut self.sending, &mut self.waiting);
-        if is_some && queue.is_large() {
-            self.line.grown.notify_one();
+        let has_grown = was_usual && !queue.is_usual();
+        drop(queue);
+        if has_grown {
+            self.line.has_grown();
         }
         is_some
     }

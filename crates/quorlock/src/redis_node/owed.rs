@@ -106,9 +106,18 @@ impl Owed {
         }
     }
 
-    /// What a burst has taken is given back.
-    pub(super) fn rest(&mut self) {
-        self.entries.shrink_to(KEPT);
+    /// There is more room than is kept.
+    pub(super) fn is_large(&self) -> bool {
+        self.entries.capacity() > KEPT
+    }
+
+    /// Gives back what a burst has taken, if it is not in use. Whether it has.
+    pub(super) fn rest(&mut self) -> bool {
+        self.close_gaps();
+        if self.entries.len() <= KEPT {
+            self.entries.shrink_to(KEPT);
+        }
+        !self.is_large()
     }
 
     fn close_gaps(&mut self) {
@@ -249,12 +258,13 @@ mod tests {
     #[test]
     fn the_room_of_a_burst_goes_when_the_connection_is_at_rest() {
         let (mut owed, now) = (Owed::default(), SystemClock.now());
-        let oldest = owed.add(release(60_000, now));
-        let others: Vec<_> = (0..4 * KEPT).map(|_| owed.add(release(60_000, now))).collect();
-        others.into_iter().for_each(|number| owed.settle(number));
-        assert!(owed.entries.capacity() > 4 * KEPT, "another burst may follow");
-        owed.rest();
-        assert!(owed.entries.capacity() <= KEPT && owed.contains(oldest));
+        let all: Vec<_> = (0..2 * KEPT).map(|_| owed.add(release(60_000, now))).collect();
+        assert!(!owed.rest(), "it is in use");
+        let (last, others) = all.split_last().unwrap();
+        others.iter().for_each(|number| owed.settle(*number));
+        assert!(owed.is_large(), "another burst may follow");
+        assert!(owed.rest() && !owed.is_large());
+        assert_eq!(numbers(&owed), [*last]);
     }
 
     #[test]

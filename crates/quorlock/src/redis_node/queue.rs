@@ -163,32 +163,35 @@ impl<Q: Put> Queue<Q> {
         } else {
             waiting.append(&mut self.waiting);
         }
-        if sending.capacity() > KEPT_BYTES || waiting.capacity() > KEPT_ANSWERS {
-            self.room = Room::Large;
-        }
+        self.look_at(sending, waiting);
         true
     }
 
-    /// The room that a burst has taken.
+    /// The room that a burst has taken, but for what is in use.
     #[cold]
     fn give_back(&mut self, sending: &mut Vec<u8>, waiting: &mut VecDeque<Waiting<Q>>) {
+        [&mut *sending, &mut self.out].into_iter().for_each(|bytes| bytes.shrink_to(KEPT_BYTES));
+        [&mut *waiting, &mut self.waiting].into_iter().for_each(|all| all.shrink_to(KEPT_ANSWERS));
         self.room = Room::Usual;
-        [sending, &mut self.out].into_iter().for_each(|bytes| bytes.shrink_to(KEPT_BYTES));
-        [waiting, &mut self.waiting].into_iter().for_each(|all| all.shrink_to(KEPT_ANSWERS));
+        self.look_at(sending, waiting);
     }
 
-    /// Whether there is more room than is kept.
-    pub(super) fn is_large(&self) -> bool {
-        self.room == Room::Large
+    fn look_at(&mut self, sending: &Vec<u8>, waiting: &VecDeque<Waiting<Q>>) {
+        if sending.capacity() > KEPT_BYTES || waiting.capacity() > KEPT_ANSWERS {
+            self.room = Room::Large;
+        }
     }
 
-    /// What a burst has taken is to be given back when whoever takes looks next. Whether it is.
-    pub(super) fn rest(&mut self) -> bool {
-        let is_large = self.is_large();
-        if is_large {
+    /// There is no more room than is kept.
+    pub(super) fn is_usual(&self) -> bool {
+        self.room == Room::Usual
+    }
+
+    /// What a burst has taken is to be given back, by whoever takes what there is.
+    pub(super) fn rest(&mut self) {
+        if self.room == Room::Large {
             self.room = Room::TooLarge;
         }
-        is_large
     }
 
     /// From now on nothing can be put. Returns who waits.

@@ -315,11 +315,32 @@ async fn the_room_of_a_burst_stays_for_the_next_and_goes_when_the_connection_is_
             burst(&mut driver, 1).await;
             assert_eq!(!is_kept(room(&driver)), is_large, "{:?}", room(&driver));
         }
-        line.rest();
+        assert!(!line.rest(), "the driver has to");
         assert!(hear(&mut driver, &mut Answers::new()).now_or_never().is_none());
+        assert!(line.rest() && line.grown().now_or_never().is_none());
         for _ in 0..2 {
             assert!(is_kept(room(&driver)), "{:?}", room(&driver));
             burst(&mut driver, 1).await;
         }
     }
+}
+
+#[tokio::test]
+async fn room_that_is_in_use_is_given_back_later() {
+    let (line, mut driver, mut far, _) = connection(1 << 20);
+    (0..2 * KEPT_ANSWERS).for_each(|_| put(&line, b"a", 1).unwrap());
+    for answers in [1, 2 * KEPT_ANSWERS - 1] {
+        assert!(hear(&mut driver, &mut Answers::new()).now_or_never().is_none());
+        assert!(!line.rest());
+        assert!(hear(&mut driver, &mut Answers::new()).now_or_never().is_none());
+        assert!(!line.rest(), "somebody waits in it");
+        far.write_all(&b"+OK\r\n".repeat(answers)).await.unwrap();
+        let mut heard = Answers::new();
+        while heard.len() < answers {
+            hear(&mut driver, &mut heard).await.unwrap();
+        }
+    }
+    assert!(!line.rest(), "the next look finds it");
+    assert!(hear(&mut driver, &mut Answers::new()).now_or_never().is_none());
+    assert!(line.rest());
 }
