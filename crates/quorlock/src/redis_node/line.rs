@@ -20,12 +20,13 @@ use tokio::sync::Notify;
 
 use super::answers::Answers;
 use super::meter::Metered;
-use super::queue::{Put, Queue, Waiting};
+use super::queue::{KEPT_ANSWERS, MOST_TOGETHER, Put, Queue, Waiting};
 use crate::crowd::Crowd;
 use crate::sync::lock;
 
-/// The least that are heard at one go, where there are more: so what they take has a bound, until the connection ends.
-pub(super) const MANY_HEARD: usize = 192;
+/// The least that are heard at one go, where there are more. With what the last answer may tell, they need no more room than is
+/// kept, until the connection ends.
+pub(super) const MANY_HEARD: usize = KEPT_ANSWERS - MOST_TOGETHER;
 
 /// Where commands are put. `Q` is what comes back with an answer, where it is not waited for.
 pub(super) struct Line<Q> {

@@ -163,7 +163,7 @@ impl<Q: Put> Queue<Q> {
         } else {
             waiting.append(&mut self.waiting);
         }
-        self.look_at(sending, waiting);
+        self.note_room(sending, waiting);
         true
     }
 
@@ -173,10 +173,10 @@ impl<Q: Put> Queue<Q> {
         [&mut *sending, &mut self.out].into_iter().for_each(|bytes| bytes.shrink_to(KEPT_BYTES));
         [&mut *waiting, &mut self.waiting].into_iter().for_each(|all| all.shrink_to(KEPT_ANSWERS));
         self.room = Room::Usual;
-        self.look_at(sending, waiting);
+        self.note_room(sending, waiting);
     }
 
-    fn look_at(&mut self, sending: &Vec<u8>, waiting: &VecDeque<Waiting<Q>>) {
+    fn note_room(&mut self, sending: &Vec<u8>, waiting: &VecDeque<Waiting<Q>>) {
         if sending.capacity() > KEPT_BYTES || waiting.capacity() > KEPT_ANSWERS {
             self.room = Room::Large;
         }

@@ -8,7 +8,7 @@ use redis::PushKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::redis_node::queue::{KEPT_ANSWERS, KEPT_BYTES, MOST_TOGETHER};
+use crate::redis_node::queue::KEPT_BYTES;
 
 /// A question, and what is sent for it: a small letter. A capital may go together with others.
 #[derive(Debug, PartialEq)]
