@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::time::Duration;
 
-use quorlock::{Error, Guard, Redlock};
+use quorlock::{Guard, Redlock};
 use tokio::time::sleep;
 
 use crate::console::{Console, say};
@@ -69,10 +69,11 @@ async fn hold_once(redlock: &Redlock, options: &Options) -> Result<(), Box<dyn s
 
 async fn give_back(guard: Guard) -> Result<(), Box<dyn std::error::Error>> {
     match guard.release().await {
-        Ok(_) => Ok(()),
-        // Nodes that did not answer in time are owed the release; `close` waits for them.
-        Err(Error::NoQuorum { .. }) => {
-            say("released where a quorum did not answer in time");
+        Ok(report) => {
+            // Nodes that did not answer in time are owed the release; `close` waits for them.
+            if !report.is_confirmed() {
+                say("released where a quorum did not answer in time");
+            }
             Ok(())
         }
         Err(error) => Err(format!("while releasing: {error:?}").into()),

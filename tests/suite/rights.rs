@@ -118,13 +118,13 @@ async fn lost(cluster: &Cluster) -> BTreeSet<&'static str> {
     if extends {
         works.push(("scripts are there", !stats(cluster).await.contains("cmdstat_eval:")));
     }
-    works.push(("release", guard.release().await.is_ok()));
+    works.push(("release", guard.release().await.is_ok_and(|report| report.is_confirmed())));
     works.push(("give back what was denied", gives_back(cluster).await));
     match redlock.try_lock(["b", "c"]).await {
         Err(_) => works.push(("lock of several", false)),
         Ok(guard) => {
             let released = guard.expect("both are free").release().await;
-            works.push(("release of several", released.is_ok()));
+            works.push(("release of several", released.is_ok_and(|report| report.is_confirmed())));
         }
     }
     works.push(("fenced lock", redlock.try_lock("d").fenced().await.is_ok()));

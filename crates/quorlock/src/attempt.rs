@@ -176,7 +176,7 @@ impl Core {
         self.check_open()?;
         self.connect(self.nodes.quorum(), None).await;
         let (held, _) = self.adopt(lease)?;
-        held.releasing(self.nodes.clock.now()).report().await
+        Ok(held.releasing(self.nodes.clock.now()).report().await)
     }
 
     /// How many nodes certify a fencing token.

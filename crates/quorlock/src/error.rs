@@ -1,10 +1,13 @@
-//! What can go wrong, per lock and per node, and what the caller may do next (promise G8). No I/O.
+//! What can go wrong, and what the caller may do next (promise G8); what one node did wrong is `error/node.rs`'s. No I/O.
+
+mod node;
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::node::{Failure, NodeError, NodeErrorKind};
 use crate::invalid::InvalidInput;
 use crate::resources::Resources;
 
@@ -28,18 +31,19 @@ pub enum Error {
     },
 
     /// Too few nodes could answer. From an acquire: whatever was taken is being given back. From an extend: nothing
-    /// has changed, the lock is valid until its old deadline. From a release: the nodes that could not be reached
-    /// are owed the release and get it when they are back; else their keys expire.
+    /// has changed, the lock is valid until its old deadline.
     ///
     /// Look at the nodes. Trying again helps, but not with nodes that stay as they are until somebody changes something:
     /// [`Misconfigured`](NodeErrorKind::Misconfigured), `Replica`, `Cluster`, `SameServer`, `ConfigMismatch`, `MayEvict`.
-    /// Where those alone leave no quorum, this comes at once, also from a call that waits.
+    /// Where those alone leave no quorum, this comes at once, also from a call that waits, and
+    /// [`is_worth_retrying`](Self::is_worth_retrying) says no.
     #[error("no quorum for {resources}: {needed} of {total} nodes are needed; {}", list(failures))]
     #[non_exhaustive]
     NoQuorum {
         /// What was asked for.
         resources: Resources,
-        /// How many nodes make a quorum.
+        /// How many nodes are needed: a quorum, or [`certify_on`](crate::Builder::certify_on) where a fenced lock was asked
+        /// for.
         needed: usize,
         /// How many nodes are configured.
         total: usize,
@@ -135,6 +139,35 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the same call may succeed a little later, with nobody's help: nothing is held, or nothing has changed.
+    ///
+    /// Yes of [`Held`](Self::Held), [`TooLate`](Self::TooLate), [`Quarantined`](Self::Quarantined), and of
+    /// [`NoQuorum`](Self::NoQuorum) unless so many nodes stay as they are until somebody changes them that no quorum is left.
+    /// It is about the lock, and not about what you do under it: after [`Lost`](Self::Lost) that was begun, so the answer is no.
+    pub fn is_worth_retrying(&self) -> bool {
+        match self {
+            Self::Held { .. } | Self::TooLate { .. } | Self::Quarantined { .. } => true,
+            Self::NoQuorum { needed, total, failures, .. } => {
+                !leave_no_quorum(failures, *needed, *total)
+            }
+            Self::InvalidInput(_)
+            | Self::ForeignKey { .. }
+            | Self::Lost { .. }
+            | Self::NotNew { .. }
+            | Self::Closed
+            | Self::Undrained { .. }
+            | Self::NoRandomness { .. } => false,
+        }
+    }
+}
+
+/// Whether so many nodes stay as they are until somebody changes them that fewer than `needed` of `total` are left.
+pub(crate) fn leave_no_quorum(failures: &[NodeError], needed: usize, total: usize) -> bool {
+    let refusing = failures.iter().filter(|error| error.kind().is_final()).count();
+    total.saturating_sub(refusing) < needed
+}
+
 fn list(failures: &[NodeError]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -153,7 +186,8 @@ pub enum LostReason {
     MajorityGone,
     /// It has been held for the maximum total time.
     MaxHold,
-    /// Its guard was released or dropped: not a loss, but the end of what [`Guard::lost`](crate::Guard::lost) waits for.
+    /// Its guard was released, dropped or handed over ([`into_lease`](crate::Guard::into_lease)): not a loss, but the end of
+    /// what [`Guard::lost`](crate::Guard::lost) waits for.
     Released,
 }
 
@@ -168,195 +202,37 @@ impl fmt::Display for LostReason {
     }
 }
 
-/// What one node did instead of going along.
-#[derive(Clone, Debug)]
-pub struct NodeError {
-    node: Arc<str>,
-    failure: Failure,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl NodeError {
-    pub(crate) fn new(node: &Arc<str>, failure: Failure) -> Self {
-        Self { node: Arc::clone(node), failure }
-    }
-
-    /// The same without the node.
-    pub(crate) fn failure(&self) -> &Failure {
-        &self.failure
-    }
-
-    /// The node's name: `host:port/db`, or what [`Builder::node_names`](crate::Builder::node_names) calls it.
-    pub fn node(&self) -> &str {
-        &self.node
-    }
-
-    /// What kind of failure it was.
-    pub fn kind(&self) -> NodeErrorKind {
-        self.failure.kind
-    }
-}
-
-impl fmt::Display for NodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.node, self.failure)
-    }
-}
-
-impl StdError for NodeError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.failure.source.as_deref().map(|source| source as _)
-    }
-}
-
-/// The kinds of [`NodeError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NodeErrorKind {
-    /// No connection: nothing was sent. It is tried again in the background.
-    Down,
-    /// So many commands wait for its answer already that nothing more was sent.
-    Overloaded,
-    /// No answer within the time limit. The command may have been carried out.
-    NoAnswer,
-    /// The connection broke before the answer came. The command may have been carried out.
-    Disconnected,
-    /// The node answered with an error, and did nothing of what it was asked: out of memory, loading, read-only, and so on.
-    /// It may do it another time.
-    Refused,
-    /// The node refused to do it, and will again until somebody changes its configuration or ours: a wrong password, a right
-    /// that is missing, a cluster, a command that it does not know. Where such nodes alone make a quorum impossible,
-    /// nothing is waited for. Where a right is missing in the middle of a script, what was done before is given back.
-    Misconfigured,
-    /// It may have forgotten locks that are still held, so it does not vote on new ones yet. Nothing was sent.
-    Quarantined,
-    /// It has forgotten what it knew, or was told to, after it was asked: what it granted does not count.
-    Forgot,
-    /// It is a replica: what it holds can be lost behind its back. Nothing was sent.
-    Replica,
-    /// It is part of a cluster. Nothing was sent.
-    Cluster,
-    /// Another address of ours leads to the same server, whose vote would count twice. Nothing was sent.
-    SameServer,
-    /// Its other clients have other nodes than we do, or another `max_ttl`: locks would not exclude each other. Nothing was sent.
-    ConfigMismatch,
-    /// It may throw locks away to make room for other keys, and is refused for it. Nothing was sent.
-    MayEvict,
-    /// It holds keys that expire, so it is not brand-new.
-    InUse,
-    /// The node's answer does not tell whether the command was carried out: an error in the middle of a script, or
-    /// something that is no answer to what was asked.
-    Unclear,
-    /// The node holds the resource for somebody else.
-    HeldByAnother,
-    /// The node holds something under the name of the resource that never expires.
-    ForeignKey,
-    /// The node no longer holds the key of this lock.
-    KeyGone,
-    /// The node holds the key, and was about to let it expire too early: its clock ran ahead of ours, or it came back with
-    /// data from before. It has prolonged the key, but its word did not count. Look at that node's clock.
-    ClockRanAhead,
-}
-
-impl NodeErrorKind {
-    /// Whether it stays so until somebody changes the node, or us: nobody waits for that.
-    pub(crate) fn is_final(self) -> bool {
-        use NodeErrorKind::{
-            Cluster, ConfigMismatch, MayEvict, Misconfigured, Replica, SameServer,
+    #[test]
+    fn only_what_may_pass_by_itself_is_worth_retrying() {
+        use NodeErrorKind::{Down, Misconfigured, NoAnswer};
+        let resources = || Resources::from("a");
+        let failures = |kinds: &[NodeErrorKind]| {
+            kinds.iter().map(|kind| NodeError::new(&"n".into(), (*kind).into())).collect::<Vec<_>>()
         };
-        matches!(self, Misconfigured | Replica | Cluster | SameServer | ConfigMismatch | MayEvict)
-    }
-}
-
-impl fmt::Display for NodeErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Down => "not connected",
-            Self::Overloaded => "too many commands wait for its answer",
-            Self::NoAnswer => "no answer within the time limit",
-            Self::Disconnected => "disconnected before it answered",
-            Self::Refused => "refused",
-            Self::Misconfigured => "refused for good",
-            Self::Quarantined => "in quarantine",
-            Self::Forgot => "forgot what it knew",
-            Self::Replica => "a replica, no node of its own",
-            Self::Cluster => "part of a cluster, no node of its own",
-            Self::SameServer => "the same server as another node",
-            Self::ConfigMismatch => "its other clients have other nodes, or another `max_ttl`",
-            Self::MayEvict => "may evict locks: set `maxmemory-policy noeviction`",
-            Self::InUse => "in use",
-            Self::Unclear => "an answer that does not tell what was done",
-            Self::HeldByAnother => "held by somebody else",
-            Self::ForeignKey => "a key without expiry",
-            Self::KeyGone => "the key is gone",
-            Self::ClockRanAhead => {
-                "its key was about to expire too early: look at the clock of that node"
-            }
-        })
-    }
-}
-
-/// A node's failure without the node's name: what a node itself reports.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    kind: NodeErrorKind,
-    /// Whether something may have been done before, whatever the kind says.
-    is_half_way: bool,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
-}
-
-impl Failure {
-    pub(crate) fn with_source(
-        kind: NodeErrorKind,
-        source: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
-        Self { source: Some(Arc::from(source.into())), ..Self::from(kind) }
-    }
-
-    /// The same, found out in the middle of a script.
-    pub(crate) fn half_way(self) -> Self {
-        Self { is_half_way: true, ..self }
-    }
-
-    /// The same in other words.
-    pub(crate) fn in_words(self, words: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: Some(Arc::from(words.into())), ..self }
-    }
-
-    pub(crate) fn kind(&self) -> NodeErrorKind {
-        self.kind
-    }
-
-    /// Whether nothing was done: only then is there nothing to give back.
-    pub(crate) fn is_not_applied(&self) -> bool {
-        use NodeErrorKind::{Down, Overloaded, Quarantined, Refused};
-        let is_refused = matches!(self.kind, Down | Overloaded | Refused | Quarantined);
-        !self.is_half_way && (is_refused || self.kind.is_final())
-    }
-
-    /// Whether the node itself said it, on a connection that goes on.
-    pub(crate) fn is_said(&self) -> bool {
-        use NodeErrorKind::{Misconfigured, Refused, Unclear};
-        matches!(self.kind, Refused | Misconfigured | Unclear)
-    }
-
-    /// What lies behind it, else what it is.
-    pub(crate) fn reason(&self) -> String {
-        self.source.as_ref().map_or_else(|| self.kind.to_string(), ToString::to_string)
-    }
-}
-
-impl From<NodeErrorKind> for Failure {
-    fn from(kind: NodeErrorKind) -> Self {
-        Self { kind, is_half_way: false, source: None }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind.fmt(f)?;
-        match &self.source {
-            Some(source) => write!(f, " ({source})"),
-            None => Ok(()),
+        let no_quorum = |kinds| Error::NoQuorum {
+            resources: resources(),
+            needed: 3,
+            total: 5,
+            failures: failures(kinds),
+        };
+        assert!(no_quorum(&[Down, NoAnswer, Down]).is_worth_retrying());
+        assert!(no_quorum(&[Misconfigured, Misconfigured, Down]).is_worth_retrying());
+        assert!(!no_quorum(&[Misconfigured; 3]).is_worth_retrying());
+        let second = Duration::from_secs(1);
+        let quarantined =
+            Error::Quarantined { resources: resources(), ends_in: second, failures: Vec::new() };
+        let held = Error::Held { resources: resources(), waited: second };
+        let too_late = Error::TooLate { resources: resources(), took: second, validity: second };
+        assert!([quarantined, held, too_late].iter().all(Error::is_worth_retrying));
+        let lost = Error::Lost { resources: resources(), reason: LostReason::Expired };
+        let invalid = Error::InvalidInput(InvalidInput::NoResources);
+        let foreign = Error::ForeignKey { resources: resources(), failures: failures(&[Down]) };
+        for error in [lost, invalid, foreign, Error::Closed] {
+            assert!(!error.is_worth_retrying(), "{error}");
         }
     }
 }

@@ -78,7 +78,7 @@ impl Guard {
 
     /// Waits for the end of the lock: resolves with the reason when it is lost, before its validity ends (promise G5: by
     /// `max(5 ms, ttl / 100)`, for tiny TTLs by half of the validity), or with [`LostReason::Released`] when this guard
-    /// is released or dropped.
+    /// is released, dropped or handed over ([`into_lease`](Self::into_lease)).
     ///
     /// The future owns what it needs: it can be moved into another task. It is not in time on a runtime whose threads
     /// are all blocked.
@@ -170,13 +170,14 @@ impl Guard {
         }
     }
 
-    /// Gives the lock back and tells what each node made of it, as soon as a quorum has answered.
+    /// Gives the lock back and tells what each node made of it, as soon as a quorum has answered, or cannot, after one time limit
+    /// at most. Nodes that could not be reached are owed the release and get it when they are back, else it expires there: what
+    /// was done under the lock stands, so that is no error ([`is_confirmed`](ReleaseReport::is_confirmed) tells).
     ///
     /// # Errors
     ///
     /// [`Error::Lost`] if the lock was not valid any more when this was called: what was done under it may have
-    /// overlapped with somebody else; its keys are deleted all the same. [`Error::NoQuorum`] if too few nodes answered:
-    /// the lock is given up here, those nodes are owed the release and get it when they are back, else it expires.
+    /// overlapped with somebody else; its keys are deleted all the same.
     ///
     /// # Cancel safety
     ///
@@ -189,7 +190,7 @@ impl Guard {
         self.kept.let_go();
         let report = releasing.report().await;
         match was {
-            Ok(()) => report,
+            Ok(()) => Ok(report),
             Err(reason) => Err(held.life.lost_by(reason)),
         }
     }

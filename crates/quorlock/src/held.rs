@@ -227,10 +227,9 @@ pub(crate) struct Releasing<'a> {
 }
 
 impl Releasing<'_> {
-    pub(crate) async fn report(self) -> Result<ReleaseReport, Error> {
+    pub(crate) async fn report(self) -> ReleaseReport {
         let Held { nodes, terms, .. } = self.held;
-        let report = round::released(nodes, terms, self.asked, self.touched, self.end).await;
-        report.map_err(|failures| no_quorum(nodes, terms, failures))
+        round::released(nodes, terms, self.asked, self.touched, self.end).await
     }
 }
 

@@ -21,9 +21,9 @@ use crate::validity::later;
 /// Locks on a quorum of independent Redis nodes.
 ///
 /// A cheap-clone handle: clones share the nodes' connections, which are opened at the first lock and kept up in the
-/// background as long as a handle or a guard lives. Needs a tokio runtime with time and I/O. The connections live on the runtime
-/// of whoever asked first, and on that of the next who asks when it has ended: one that stands still meanwhile, while others use
-/// the handle, looks to them like nodes that do not answer.
+/// background as long as a handle or a guard lives, and until the nodes have been sent what they are owed. Needs a tokio runtime
+/// with time and I/O. The connections live on the runtime of whoever asked first, and on that of the next who asks when it has
+/// ended: one that stands still meanwhile, while others use the handle, looks to them like nodes that do not answer.
 #[derive(Clone, Debug)]
 pub struct Redlock {
     core: Arc<Core>,
@@ -52,10 +52,11 @@ impl Redlock {
         Builder::new(urls.into_iter().map(Into::into).collect())
     }
 
-    /// The UUID that every token of this handle begins with: how the test kit tells whose key it found.
-    #[doc(hidden)]
-    pub fn client(&self) -> uuid::Uuid {
-        self.core.client
+    /// What this handle and its clones are to the nodes, a UUID as text: every lock key that they set begins with it, and their
+    /// connections are called `quorlock:` and it. Written to a log at the start, it tells whose a lock is that `redis-cli GET`
+    /// shows, also after its holder has died. It is no secret: it alone owns nothing.
+    pub fn client(&self) -> String {
+        self.core.client.to_string()
     }
 
     /// Asks for a lock on one resource or several, and waits while somebody else holds it. Configure the request by
@@ -103,7 +104,8 @@ impl Redlock {
     /// shorter than the work takes: `lock(..).wait_for(..)`.
     ///
     /// A yes takes one round trip. After a no, a second one tells a lock from a [foreign key](Error::ForeignKey), within
-    /// the time limit. In the first two seconds of a handle, calls wait for its nodes to connect, no longer than these.
+    /// the time limit. In the first two seconds of a handle (two and a half where the runtime that connects stands still), calls
+    /// wait for its nodes to connect, no longer than these.
     ///
     /// # Errors
     ///
@@ -155,11 +157,11 @@ impl Redlock {
     }
 
     /// Gives back a lock that another process let go of with [`Guard::into_lease`](crate::Guard::into_lease), also when
-    /// it is over: what is left of it is deleted.
+    /// it is over: what is left of it is deleted. As with [`Guard::release`](crate::Guard::release), nodes that could not be reached
+    /// are owed it.
     ///
     /// # Errors
     ///
-    /// [`Error::NoQuorum`] if too few nodes answered: they are owed the release, else it expires.
     /// [`Error::InvalidInput`] and [`Error::Closed`] as [`take_up`](Self::take_up).
     ///
     /// # Cancel safety
@@ -189,11 +191,55 @@ impl Redlock {
         Fenced { plain: self, token: () }
     }
 
+    /// Connects the nodes, which the first lock would do else, and says what each is then, as [`nodes`](Self::nodes) does. Call
+    /// it when a program starts: a wrong password, a missing right, or clients with other nodes show then, and not at the first
+    /// lock, and the quarantine of a node that is new or has restarted begins to pass.
+    ///
+    /// Waits until the first attempt to connect to each node has ended, which takes two seconds at most where nobody
+    /// answers (two and a half where the runtime that connects stands still). Nodes that were not reached are tried again in
+    /// the background. Later it returns at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] after [`close`](Self::close). That too few nodes can be reached is no error: see
+    /// [`has_quorum`](Self::has_quorum).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it goes on in the background.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), quorlock::Error> {
+    /// let redlock = quorlock::Redlock::builder(["redis://10.0.0.1", "redis://10.0.0.2", "redis://10.0.0.3"]).build()?;
+    /// for (node, standing) in redlock.connect().await? {
+    ///     println!("{node}: {standing}");
+    /// }
+    /// // What a readiness probe asks from then on:
+    /// let is_ready = redlock.has_quorum();
+    /// # let _ = is_ready; Ok(()) }
+    /// ```
+    pub async fn connect(&self) -> Result<Vec<(String, Standing)>, Error> {
+        self.core.connect_all().await?;
+        Ok(self.nodes())
+    }
+
     /// What each node is to this handle at this moment, in the order of the URLs, with its name. Asks nobody: nodes are
-    /// connected by the first lock, `take_up`, `give_back` or `bootstrap`, and before that all are `Connecting`.
+    /// connected by [`connect`](Self::connect), the first lock, `take_up`, `give_back` or `bootstrap`, and before that all are
+    /// `Connecting`.
     pub fn nodes(&self) -> Vec<(String, Standing)> {
         let nodes = self.core.nodes.list.iter();
         nodes.map(|node| (node.name().to_string(), node.standing())).collect()
+    }
+
+    /// Whether a quorum of nodes votes on new locks at this moment, as far as this handle knows: asks nobody, so a node that has
+    /// just died is found out by the next lock. No before the nodes are [connected](Self::connect). A fenced lock needs more
+    /// nodes where [`certify_on`](Builder::certify_on) says so.
+    pub fn has_quorum(&self) -> bool {
+        let nodes = &self.core.nodes;
+        let voting = nodes.list.iter().filter(|node| matches!(node.standing(), Standing::Voting));
+        voting.count() >= nodes.quorum()
     }
 
     /// Makes brand-new nodes vote at once: once, when they are set up, before anybody locks.

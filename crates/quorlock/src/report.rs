@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::NodeError;
+use crate::quorum::quorum;
 
 /// What one node made of a release.
 #[derive(Clone, Debug)]
@@ -17,13 +18,14 @@ pub enum NodeRelease {
     HeldByAnother,
     /// It never held the lock, and was not asked.
     NotHeld,
-    /// It could not be asked. It is owed the release and gets it when it is back; else its keys expire.
+    /// It could not be asked, did not answer, or refused: the error says which. It is owed the release and gets it when it is
+    /// back; else its keys expire.
     Unreachable(NodeError),
     /// It had not answered when a quorum had; the release is on its queue.
     Pending,
 }
 
-/// What a release did, node by node. A quorum has answered; the rest goes on in the background.
+/// What a release did, node by node, when a quorum had answered or could not; the rest goes on in the background.
 #[derive(Clone, Debug)]
 pub struct ReleaseReport {
     /// One list for all reports of a handle.
@@ -40,6 +42,14 @@ impl ReleaseReport {
     /// Every configured node by its name, in the order in which they were given, and what it did.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = (&str, &NodeRelease)> {
         self.names.iter().map(|name| &**name).zip(&self.releases)
+    }
+
+    /// Whether a quorum of nodes has confirmed that it holds nothing of the lock any more. If not, others may have to wait for it
+    /// until the nodes are back and were sent the release, or the keys have expired.
+    pub fn is_confirmed(&self) -> bool {
+        use NodeRelease::{Pending, Unreachable};
+        let confirmed = self.releases.iter().filter(|it| !matches!(it, Unreachable(_) | Pending));
+        confirmed.count() >= quorum(self.releases.len())
     }
 
     /// On how many nodes every key was deleted.

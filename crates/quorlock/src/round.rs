@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::audit::Baselines;
-use crate::error::{Failure, NodeError, NodeErrorKind};
+use crate::error::{Failure, NodeError, NodeErrorKind, leave_no_quorum};
 use crate::fan_out::{FanOut, Nodes};
 use crate::fencing::{self, Counters, Fencing, FencingToken};
 use crate::lease::Terms;
@@ -178,9 +178,7 @@ impl<'a> Undo<'a> {
 impl Missed {
     /// Whether nodes that refuse for good alone leave fewer than are needed.
     pub(crate) fn is_final(&self, needed: usize, nodes: &Nodes) -> bool {
-        let Self::NoQuorum(failures) = self else { return false };
-        let refuse = failures.iter().filter(|error| error.kind().is_final());
-        nodes.len() - refuse.count() < needed
+        matches!(self, Self::NoQuorum(failures) if leave_no_quorum(failures, needed, nodes.len()))
     }
 }
 

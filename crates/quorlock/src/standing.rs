@@ -9,7 +9,8 @@ use crate::error::{Failure, NodeError, NodeErrorKind};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Standing {
-    /// Not connected yet. Nodes are connected by the first lock, `take_up`, `give_back` or `bootstrap`.
+    /// Not connected yet. Nodes are connected by [`Redlock::connect`](crate::Redlock::connect), the first lock, `take_up`,
+    /// `give_back` or `bootstrap`.
     Connecting,
     /// Not connected, and why. It is tried again in the background.
     Down(NodeError),

@@ -1,4 +1,5 @@
-//! What is done to the nodes themselves, and not to a lock: making new ones vote. What a node makes of it is its script's.
+//! What is done to the nodes themselves, and not to a lock: connecting them, making new ones vote. What a node makes of it is
+//! its script's.
 
 use futures::future::join_all;
 
@@ -25,7 +26,8 @@ impl Core {
         Ok(())
     }
 
-    async fn connect_all(&self) -> Result<(), Error> {
+    /// Connects every node, as far as it can be.
+    pub(crate) async fn connect_all(&self) -> Result<(), Error> {
         self.check_open()?;
         self.nodes.connect(self.nodes.len()).await;
         Ok(())

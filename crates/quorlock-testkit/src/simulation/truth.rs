@@ -80,11 +80,11 @@ impl Worker {
             Some(Err(Error::Lost { .. })) if was_valid => {
                 self.untrue("released as lost, and it was valid".to_owned());
             }
-            Some(Ok(_) | Err(Error::NoQuorum { .. })) if !was_valid => {
+            Some(Ok(_)) if !was_valid => {
                 self.untrue("released, and not said that it was lost".to_owned());
             }
-            Some(Err(error)) => self.judge_error(error),
-            None | Some(Ok(_)) => {}
+            Some(Err(Error::Lost { .. }) | Ok(_)) | None => {}
+            Some(Err(error)) => self.untrue(format!("a release failed without a reason: {error}")),
         }
     }
 

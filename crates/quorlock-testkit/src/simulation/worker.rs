@@ -128,7 +128,7 @@ impl Worker {
             self.record.push(event.granted(ret, deadline, token));
         }
         let guard = Arc::new(guard);
-        let owner = self.redlock.client().to_string();
+        let owner = self.redlock.client();
         let holder = (self.client, &self.process, owner.as_str());
         self.record.hold(holder, &self.name, recorder, &attempts, &guard);
         let longest = wish.max_hold.map(|max| ret + max - self.process.suspended_for());
@@ -300,8 +300,8 @@ impl Worker {
             self.judge_release(was_valid, outcome.as_ref());
             self.counting.ended(match outcome {
                 None => "release cancelled",
-                Some(Ok(_)) => "release ok",
-                Some(Err(Error::NoQuorum { .. })) => "release no quorum",
+                Some(Ok(report)) if report.is_confirmed() => "release ok",
+                Some(Ok(_)) => "release no quorum",
                 Some(Err(Error::Lost { .. })) => "release lost",
                 Some(Err(_)) => "release other error",
             });

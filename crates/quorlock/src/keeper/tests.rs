@@ -268,7 +268,7 @@ async fn the_keeper_ends_with_the_release_and_sends_nothing_after_it() {
     let ended = held.life.ended();
     let (was, releasing) = held.release();
     assert!(was.is_ok());
-    releasing.report().await.unwrap();
+    assert!(releasing.report().await.is_confirmed());
     assert_eq!(ended.now_or_never(), Some(LostReason::Released));
     held.kept.let_go();
     assert_eq!(Arc::strong_count(&held.kept.held), 1, "the keeper has let go of it");
