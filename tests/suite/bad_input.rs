@@ -89,6 +89,7 @@ fn bad_builders(cluster: &Cluster) -> Vec<(Builder, InvalidInput)> {
         (good().drift_factor(1.0), InvalidInput::DriftFactor { factor: 1.0 }),
         (good().drift_factor(-0.1), InvalidInput::DriftFactor { factor: -0.1 }),
         (good().time_limit(Duration::ZERO), zero("time_limit")),
+        (good().max_hold(Duration::ZERO), zero("max_hold")),
         (good().retry(Retry::between(Duration::ZERO, MS)), zero("retry")),
         (good().retry(Retry::between(MS, Duration::ZERO)), zero("retry")),
         (good().prefix("p".repeat(1_024)), InvalidInput::KeyTooLong { bytes: 1_025 }),

@@ -93,9 +93,25 @@ impl Builder {
         self
     }
 
-    /// How a waiting lock spaces its attempts. Defaults to [`Retry::DEFAULT`]; delays of zero are refused.
+    /// How a waiting lock spaces its attempts where no node tells it of a release, and without a quorum; see [`Retry`].
+    /// Defaults to [`Retry::DEFAULT`]; delays of zero are refused.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.settings.retry = retry;
+        self
+    }
+
+    /// How long each `lock` waits that is not told otherwise by its own [`wait_for`](crate::LockRequest::wait_for), whether the
+    /// lock is held by somebody else or too few nodes can be reached. Defaults to no limit while it is held, and to ten
+    /// seconds without a quorum.
+    pub fn wait_for(mut self, limit: Duration) -> Self {
+        self.settings.wait_for = Some(limit);
+        self
+    }
+
+    /// The longest that each guard holds its lock in all that is not told otherwise by its own
+    /// [`max_hold`](crate::LockRequest::max_hold): against work that never ends. Defaults to no limit; zero is refused.
+    pub fn max_hold(mut self, max_hold: Duration) -> Self {
+        self.settings.max_hold = Some(max_hold);
         self
     }
 
@@ -143,8 +159,10 @@ impl Builder {
     /// Lets nodes vote whatever they may have forgotten, be they replicas, parts of a cluster, or used by clients with
     /// other nodes: no marker is written, and none is looked at. One node that restarts empty can give a lock that is held
     /// to somebody else, so this is for nodes that cannot forget, and for tests. For all clients of these nodes or for none: one
-    /// without it can get a lock that another one holds, and its TTLs are not bounded by the others' `max_ttl`. Defaults to the
-    /// quarantine.
+    /// without it can get a lock that another one holds, and its TTLs are not bounded by the others' `max_ttl`. It is then not
+    /// seen either that two addresses lead to one server, or that a server may evict:
+    /// [`refuse_evicting_nodes`](Self::refuse_evicting_nodes), [`durable_nodes`](Self::durable_nodes) and
+    /// [`bootstrap`](Redlock::bootstrap) do nothing then. Defaults to the quarantine.
     pub fn without_quarantine(mut self) -> Self {
         self.settings.quarantine = Quarantine::Off;
         self
@@ -246,7 +264,8 @@ impl Builder {
         self
     }
 
-    /// Checks every setting and makes the handle. Connects to nothing: that is done by the first lock.
+    /// Checks every setting and makes the handle. Connects to nothing: that is done by the first lock, or by
+    /// [`Redlock::connect`].
     ///
     /// # Errors
     ///

@@ -182,6 +182,20 @@ mod tests {
             assert!(!format!("{read:?}").contains("0707"), "{read:?}");
         }
 
+        /// What another version has written.
+        #[test]
+        fn a_lease_is_written_as_ever() {
+            let token = format!("00000000-0000-0000-0000-000000000000:{}", "07".repeat(16));
+            let plain = format!(
+                r#"{{"version":1,"resources":["a","b"],"token":"{token}","ttl_ms":5000,"lasts_ms":9000,"until_ms":1234,"hold_until_ms":1234}}"#
+            );
+            assert_eq!(serde_json::to_string(&lease()).unwrap(), plain);
+            let fenced = plain.replace("1234}", r#"1234,"fencing":7}"#);
+            let read: Lease = serde_json::from_str(&fenced).unwrap();
+            assert_eq!(read.fencing.map(crate::FencingToken::get), Some(7));
+            assert_eq!(serde_json::to_string(&read).unwrap(), fenced);
+        }
+
         #[test]
         fn what_is_no_lease_is_not_read_as_one() {
             let json = serde_json::to_string(&lease()).unwrap();

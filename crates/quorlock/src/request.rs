@@ -14,6 +14,7 @@ use crate::guard::Guard;
 use crate::invalid::InvalidInput;
 use crate::keeper::Keeping;
 use crate::resources::Resources;
+use crate::settings::check_max_hold;
 
 /// What both kinds of request can be told.
 #[derive(Clone, Debug)]
@@ -32,8 +33,8 @@ impl Wanted {
             core: Arc::clone(core),
             resources,
             ttl: None,
-            wait_for: None,
-            max_hold: None,
+            wait_for: core.settings.wait_for,
+            max_hold: core.settings.max_hold,
             keeping: Keeping::Extended,
         }
     }
@@ -46,9 +47,7 @@ impl Wanted {
     }
 
     fn check(self) -> Result<(Arc<Core>, Wish), InvalidInput> {
-        if self.max_hold.is_some_and(|max| max.is_zero()) {
-            return Err(InvalidInput::ZeroLimit { setting: "max_hold" });
-        }
+        check_max_hold(self.max_hold)?;
         let terms = self.core.settings.terms(self.resources, self.ttl)?;
         let Self { core, wait_for, max_hold, keeping, .. } = self;
         Ok((core, Wish { terms, wait_for, max_hold, keeping }))
@@ -66,7 +65,7 @@ macro_rules! settings_of_all {
         }
 
         /// The longest that the guard holds the lock in all, extends included: a watchdog of its own against work that
-        /// never ends. Told as lost like any other end. Defaults to no limit; zero is refused.
+        /// never ends. Told as lost like any other end. Defaults to the handle's; zero is refused.
         #[must_use = "a request does nothing until it is awaited"]
         pub fn max_hold(mut self, max_hold: Duration) -> Self {
             self.wanted().max_hold = Some(max_hold);
@@ -86,8 +85,8 @@ macro_rules! settings_of_waiting {
     () => {
         /// How long to wait, whether the lock is held by somebody else or too few nodes can be reached. Where nobody waits on
         /// this handle yet, and no other handle is expected to, the nodes have their full time limit to answer once, and to be connected before, so that is the
-        /// least; whoever comes to a queue asks just before the end at the latest. Zero asks once. Defaults to no limit while
-        /// it is held, and to ten seconds without a quorum.
+        /// least; whoever comes to a queue asks just before the end at the latest. Zero asks once, [`Duration::MAX`] waits without
+        /// limit. Defaults to the [handle's](crate::Builder::wait_for).
         #[must_use = "a request does nothing until it is awaited"]
         pub fn wait_for(mut self, limit: Duration) -> Self {
             self.wanted().wait_for = Some(limit);

@@ -38,6 +38,10 @@ pub(crate) struct Settings {
     /// How many nodes certify a fencing token; a quorum by default.
     pub(crate) certify_on: Option<usize>,
     pub(crate) retry: Retry,
+    /// Of each lock that does not say otherwise.
+    pub(crate) wait_for: Option<Duration>,
+    /// The same.
+    pub(crate) max_hold: Option<Duration>,
     pub(crate) prefix: String,
     pub(crate) quarantine: Quarantine,
     /// The longest TTL of any lock.
@@ -56,6 +60,8 @@ impl Default for Settings {
             drift_factor: DEFAULT_DRIFT_FACTOR,
             certify_on: None,
             retry: Retry::DEFAULT,
+            wait_for: None,
+            max_hold: None,
             prefix: String::new(),
             quarantine: Quarantine::On,
             max_ttl: DEFAULT_MAX_TTL,
@@ -63,6 +69,14 @@ impl Default for Settings {
             eviction: Eviction::Told,
             node_names: None,
         }
+    }
+}
+
+/// A lock that is held for no time is none.
+pub(crate) fn check_max_hold(max_hold: Option<Duration>) -> Result<(), InvalidInput> {
+    match max_hold {
+        Some(max) if max.is_zero() => Err(InvalidInput::ZeroLimit { setting: "max_hold" }),
+        _ => Ok(()),
     }
 }
 
@@ -82,6 +96,7 @@ impl Settings {
         if self.time_limit.is_some_and(|limit| limit.is_zero()) {
             return Err(InvalidInput::ZeroLimit { setting: "time_limit" });
         }
+        check_max_hold(self.max_hold)?;
         self.retry.check()?;
         // A name of one byte shows whether the prefix leaves room for any, and whether it is reserved.
         Keys::parse(Resources::from("x"), &self.prefix).map(|_| ())
