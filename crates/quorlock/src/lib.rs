@@ -9,17 +9,18 @@
 //!     .ttl(Duration::from_secs(10))
 //!     .build()?;
 //!
-//! let guard = redlock.lock("invoice:42").await?; // waits; extended until dropped
+//! let guard = redlock.lock("invoice:42").wait_for(Duration::from_secs(5)).await?; // extended until dropped
 //! guard.run(charge()).await?; // the future is dropped when the lock is lost
-//! guard.release().await?;
+//! guard.release().await?; // an error only where it was lost before
 //! # Ok(()) }
 //! ```
 //!
 //! # New nodes
 //!
 //! A node that may have forgotten locks (new, restarted, flushed) does not vote on new ones for one [`Builder::max_ttl`] (60 s)
-//! from when a client was first connected to it: until then `lock` fails with [`Error::Quarantined`]. Say once that nodes are
-//! brand-new, with [`Redlock::bootstrap`]; never at every start of a program.
+//! from when a client was first connected to it: until then `lock` fails with [`Error::Quarantined`], unless that ends within
+//! its wait (ten seconds by default). Say once that nodes are brand-new, with [`Redlock::bootstrap`]; never at every start of a
+//! program.
 //!
 //! # What is promised
 //!
