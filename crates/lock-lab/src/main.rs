@@ -23,7 +23,7 @@ struct Options {
 enum Task {
     /// Lists the recipes and the hazards
     List,
-    /// Plays every hazard on every recipe: a minute
+    /// Plays every hazard on every recipe: up to a minute
     Matrix {
         /// Also writes a page with the time line of each cell
         #[arg(long)]

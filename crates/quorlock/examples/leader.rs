@@ -32,7 +32,11 @@ async fn stand(name: &str) -> Result<(), Box<dyn Error>> {
         _ = resigned => println!("{name} resigns"),
     }
     office.release().await?;
-    Ok(redlock.close(Duration::from_secs(1)).await?)
+    // A node that is down is owed its release: the office is given up all the same.
+    if let Err(undrained) = redlock.close(Duration::from_secs(1)).await {
+        eprintln!("{undrained}");
+    }
+    Ok(())
 }
 
 /// Starts the candidates and hears what they say; fails where two lead at a time, or none.

@@ -108,7 +108,8 @@ pub enum Event {
         /// How it was lost.
         reason: LostReason,
     },
-    /// A release was put on every node's queue. Told once for each lease that was acquired, after a loss too.
+    /// A release was put on every node's queue. Told once for each lease that was acquired or taken up, unless it was handed
+    /// over; after a loss too.
     #[non_exhaustive]
     Released {
         /// What was held.
@@ -160,7 +161,7 @@ pub enum Event {
         node: Arc<str>,
     },
     /// A node may not vote on new locks until somebody changes it, or us: a replica, a cluster, a server that is another
-    /// node too, other clients with other nodes, a right that is missing.
+    /// node too, other clients with other nodes, a right that is missing, a server that may evict, where that is refused.
     #[non_exhaustive]
     NodeRefused {
         /// The node, and why.
@@ -174,7 +175,7 @@ pub enum Event {
         /// Its `maxmemory-policy`.
         policy: String,
     },
-    /// The connection before this one could not be closed on the node's side (no right to `CLIENT KILL` or to
+    /// The connection before this one could not be closed on the node's side (no right to `CLIENT ID`, `CLIENT KILL` or
     /// `INFO`), so that commands may still arrive on it: owed releases are sent once more after their TTL.
     #[non_exhaustive]
     OldConnectionLeft {

@@ -78,8 +78,8 @@ const COUNTERS: &[(&str, &str)] = &[
 pub struct MetricsObserver(());
 
 impl MetricsObserver {
-    /// Describes every metric to the recorder. Those without labels begin at zero, so that an alert on their growth sees
-    /// the first event too.
+    /// Describes every metric to the recorder. Counters and gauges without the label `node` begin at zero, so that an alert
+    /// on their growth sees the first event too; histograms have no series before the first lock.
     #[must_use = "it counts only as the observer of a handle"]
     pub fn new() -> Self {
         for &(name, what) in COUNTERS {
