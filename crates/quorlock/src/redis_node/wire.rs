@@ -1,22 +1,30 @@
 //! The stream under a line: how a stream to a server is opened and closed. A seam: tests bring pipes.
 
 use std::fmt;
+use std::future::pending;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 
 use super::address::Server;
+use crate::clock::{Clock, SystemClock};
+use crate::validity::later;
 
 /// How long a silent peer goes unprobed, and how long sent bytes may stay unacknowledged.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// What an address has to answer before the next one is tried beside it.
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A stream of bytes to a server.
 pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -87,6 +95,30 @@ impl Connector for Sockets {
     }
 }
 
+/// Connects to one of a name's addresses, the first ones first. One that is silent does not stand in the way of the next
+/// (RFC 8305).
+async fn dial(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut dialled = FuturesUnordered::new();
+    let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        let next = addresses.next();
+        let head_start = match next {
+            Some(_) => SystemClock.sleep_until(later(SystemClock.now(), HEAD_START)),
+            None => Box::pin(pending()),
+        };
+        dialled.extend(next.map(TcpStream::connect));
+        tokio::select! {
+            biased;
+            outcome = dialled.next() => match outcome {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(why)) => error = why,
+                None => return Err(error),
+            },
+            () = head_start => {}
+        }
+    }
+}
+
 /// A TCP stream that can be told to vanish.
 pub(super) struct TcpWire {
     stream: TcpStream,
@@ -95,7 +127,7 @@ pub(super) struct TcpWire {
 
 impl TcpWire {
     async fn open(host: &str, port: u16, abort: Abort) -> io::Result<Self> {
-        let stream = TcpStream::connect((host, port)).await?;
+        let stream = dial(lookup_host((host, port)).await?).await?;
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
         socket.set_tcp_keepalive(
@@ -175,6 +207,41 @@ mod tests {
         }
         drop(wire);
         peer.read(&mut [0; 8]).await
+    }
+
+    /// A server that answers nobody: its queue is full.
+    async fn silent() -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.expect("there are sockets");
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&any.into()).expect("there are ports");
+        socket.listen(0).expect("it listens");
+        let address = socket.local_addr().ok().and_then(|it| it.as_socket()).expect("it has one");
+        let mut queued = Vec::new();
+        while let Ok(stream) = tokio::time::timeout(HEAD_START, TcpStream::connect(address)).await {
+            queued.push(stream.expect("it is queued"));
+        }
+        (socket, queued, address)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_silent_or_refuses_does_not_stand_in_the_way_of_the_next() {
+        let (_socket, _queued, silent) = silent().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let refusing = {
+            let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            gone.local_addr().unwrap()
+        };
+        for first in [silent, refusing] {
+            // The system itself gives up after two minutes.
+            let dialled = tokio::time::timeout(KEEPALIVE, dial([first, good].into_iter())).await;
+            let stream = dialled.expect("the next one is tried beside it").unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), good);
+        }
+        let error = dial([refusing; 2].into_iter()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(dial([].into_iter()).await.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[tokio::test]
