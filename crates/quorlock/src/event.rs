@@ -1,6 +1,7 @@
 //! Facts for observers: what happened, in order, as data. Where they go (logs, metrics) is the observer's choice.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::resources::Resources;
 /// Hears what happens inside a [`Redlock`](crate::Redlock).
 ///
 /// Called on the path of the operation, sometimes while a future is being polled or a guard dropped, and where the answers of all
-/// nodes of a handle are read: return soon, do not wait, do not panic.
+/// nodes of a handle are read: return soon, and do not wait. A panic ends with the event that it was over: the lock goes on.
 pub trait Observer: Send + Sync + 'static {
     /// Takes note of one event.
     fn observe(&self, event: &Event);
@@ -202,7 +203,9 @@ impl Audience {
     /// Tells the observer; makes the event only where there is one.
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
         if let Some(observer) = &self.0 {
-            observer.observe(&event());
+            let told = AssertUnwindSafe(|| observer.observe(&event()));
+            // The panic hook has said what it was. Here it could keep a release from being sent.
+            drop(catch_unwind(told));
         }
     }
 }

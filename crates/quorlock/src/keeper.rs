@@ -5,7 +5,6 @@
 mod roster;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -151,25 +150,14 @@ impl Drop for Service {
 
 /// Extends once. Returns when to extend next, if ever. Where the lease ends meanwhile, what comes of it is nothing: its time
 /// limit, and the deadline, bound it.
-///
-/// A panic, of an observer for one, is this lease's alone: it is extended no more.
 async fn extend(held: Arc<Held>) -> Extended {
-    let validity = held.terms().validity;
-    let extending = async {
-        match held.extend(validity).await {
-            Ok(()) if held.life.is_at_hold_end() => None,
-            Ok(()) => Some(after_success(&held, held.now())),
-            Err(Error::Lost { .. }) => None,
-            Err(_) => Some(after_failure(&held, held.now())),
-        }
+    let next = match held.extend(held.terms().validity).await {
+        Ok(()) if held.life.is_at_hold_end() => None,
+        Ok(()) => Some(after_success(&held, held.now())),
+        Err(Error::Lost { .. }) => None,
+        Err(_) => Some(after_failure(&held, held.now())),
     };
-    let next = AssertUnwindSafe(extending).catch_unwind().await.unwrap_or_default();
     (held, next)
-}
-
-/// Tells of the end of a lease whose notice has come, whatever observers make of it. Returns the notice of one that is held.
-fn notice(held: &Held, now: Instant) -> Option<Instant> {
-    catch_unwind(AssertUnwindSafe(|| held.life.lose_at_notice(now))).unwrap_or_default()
 }
 
 /// At a third of the TTL, each lease a little sooner than the next.

@@ -7,7 +7,6 @@ use std::time::Instant;
 use tokio::runtime::Id;
 use tokio::sync::Notify;
 
-use super::notice;
 use crate::held::{Held, Place};
 use crate::sync::lock;
 use crate::validity::later;
@@ -162,7 +161,7 @@ impl Roster {
         let mut due = Vec::new();
         for held in come {
             // Without a lock: whoever is told of an end may do anything.
-            match notice(&held, now) {
+            match held.life.lose_at_notice(now) {
                 None => self.remove(&held),
                 Some(notice) => {
                     let mut leases = lock(&self.leases);

@@ -1,7 +1,6 @@
 //! What becomes of an extend that a quorum has kept, where it was not all nodes: those that have lost the lease get it again.
 //! Nobody waits for it, and it takes no task: it is done where the answers are read.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -65,9 +64,9 @@ impl<T: Fn(NodeSet) + Send + Sync + 'static> Heir for Repairing<T> {
         let Some(nodes) = self.nodes.upgrade() else { return };
         let is_missing = matches!(reply, Reply::Missing);
         // Too late for a vote, and as good as any to tell of a clock.
-        apart(|| drop(self.audit.objection(&nodes, &self.terms, index, reply)));
+        drop(self.audit.objection(&nodes, &self.terms, index, reply));
         if is_missing && nodes.clock.now() < self.until {
-            apart(|| self.ask(&nodes, NodeSet::EMPTY.with(index)));
+            self.ask(&nodes, NodeSet::EMPTY.with(index));
         }
     }
 }
@@ -85,19 +84,11 @@ impl<T: Send + Sync> Heir for Repairs<T> {
         if matches!(reply, Reply::Granted) {
             audit.repaired(terms, index, self.sent);
             let (resources, node) = (terms.keys.resources(), nodes.list[index].name());
-            apart(|| {
-                nodes.audience.tell(|| Event::Repaired {
-                    resources: resources.clone(),
-                    node: Arc::clone(node),
-                });
-            });
+            nodes
+                .audience
+                .tell(|| Event::Repaired { resources: resources.clone(), node: Arc::clone(node) });
         }
     }
-}
-
-/// An observer that panics is not to end the connection on which the answer was read.
-fn apart(tell: impl FnOnce()) {
-    drop(catch_unwind(AssertUnwindSafe(tell)));
 }
 
 #[cfg(test)]
