@@ -6,7 +6,7 @@ use futures::future::join;
 use quorlock::{Error, Event, Redlock, Retry};
 
 use crate::support::{
-    BOUND, Events, assert_no_residue, cluster, eventually, owners, patient, pipes,
+    BOUND, Events, MINUTE, assert_no_residue, cluster, eventually, owners, patient, pipes,
 };
 
 /// The time that an await takes by tokio's clock, and what comes of it.
@@ -112,6 +112,25 @@ async fn g7_without_a_quorum_a_lock_gives_up_when_its_caller_said() {
     assert!(took >= limit, "it was tried again until then: {took:?}");
     eventually("nothing is left", async || owners(&cluster, "invoice:42", 0b111).await == "!!!--")
         .await;
+}
+
+/// Also where it waits for nodes, and not in a queue.
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_waits_for_a_quorum_ends_when_its_handle_is_closed() {
+    // Between two rounds, and behind the last that there is time for.
+    for wait_for in [10 * MINUTE, MINUTE / 2] {
+        let (nodes, _net, builder) = pipes(3);
+        let redlock = builder.retry(Retry::between(MINUTE, MINUTE)).build().unwrap();
+        drop(redlock.lock("a").await.unwrap());
+        nodes.iter().for_each(|node| node.fail_with(Some("LOADING not yet".to_owned())));
+        let waiting = tokio::spawn(redlock.lock("a").wait_for(wait_for).into_future());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let start = tokio::time::Instant::now();
+        drop(redlock.close(Duration::ZERO).await);
+        let ended = waiting.await.unwrap();
+        assert!(matches!(ended, Err(Error::Closed)), "{ended:?}");
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
 }
 
 #[tokio::test(start_paused = true)]

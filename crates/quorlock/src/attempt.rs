@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::entropy::Entropy;
@@ -37,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) keeper: Keeper,
     pub(crate) waiters: Waiters,
     pub(crate) closed: AtomicBool,
+    /// Rung when it is.
+    pub(crate) closing: Notify,
 }
 
 /// A request whose input has been checked.
@@ -71,6 +74,7 @@ impl Core {
             pace: Pace::default(),
             waiters: Waiters::default(),
             closed: AtomicBool::new(false),
+            closing: Notify::new(),
         }
     }
 
@@ -106,7 +110,7 @@ impl Core {
         }
     }
 
-    /// After a denial: the error, if a foreign key is what denied it and that is known by `end`.
+    /// After a denial: the error, if a foreign key is what denied it and that is known by `end`, or the handle is closed.
     pub(crate) async fn foreign(
         &self,
         wish: &Wish,
@@ -115,7 +119,11 @@ impl Core {
     ) -> Option<Error> {
         let Missed::Denied { undone, .. } = missed else { return None };
         // Not kept for the rest of a wait: what has not answered by then is heard by nobody.
-        let failures = round::foreign(&self.nodes, self.needed(wish), undone.take()?, end).await?;
+        let known = round::foreign(&self.nodes, self.needed(wish), undone.take()?, end);
+        let failures = match self.unless_closed(known).await {
+            Ok(failures) => failures?,
+            Err(closed) => return Some(closed),
+        };
         let resources = wish.terms.keys.resources();
         self.nodes.audience.tell(|| Event::AcquireFailed {
             resources: resources.clone(),
@@ -219,6 +227,18 @@ impl Core {
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::SeqCst) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Waits for `work`, unless the handle is closed before.
+    pub(crate) async fn unless_closed<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        // Before the look, so that no closing is missed after it.
+        let closing = self.closing.notified();
+        self.check_open()?;
+        tokio::select! {
+            biased;
+            () = closing => Err(Error::Closed),
+            done = work => Ok(done),
+        }
     }
 
     /// One round of no more than `time_limit`, with a fresh token (safety.md H1).

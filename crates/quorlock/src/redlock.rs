@@ -289,6 +289,7 @@ impl Redlock {
     /// The handle is closed at the first poll; dropping the future only ends the wait.
     pub async fn close(&self, limit: Duration) -> Result<(), Error> {
         self.core.closed.store(true, Ordering::SeqCst);
+        self.core.closing.notify_waiters();
         self.core.waiters.call_all();
         let nodes = &self.core.nodes;
         let drained = join_all(nodes.list.iter().map(|node| node.drained()));

@@ -139,11 +139,11 @@ impl Core {
                 (_, Next::AskAfter(_)) => {
                     // Only a denial is waited for in turn.
                     waiter = None;
-                    clock.sleep_until(untold).await;
+                    self.unless_closed(clock.sleep_until(untold)).await?;
                 }
                 (_, Next::GiveUpAfter(_)) => {
                     drop(waiter);
-                    clock.sleep_until(rest.last).await;
+                    self.unless_closed(clock.sleep_until(rest.last)).await?;
                     let waited = clock.now().saturating_duration_since(wait.begun());
                     return Err(self.error(wish, missed, waited));
                 }
