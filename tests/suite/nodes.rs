@@ -254,6 +254,30 @@ async fn a_refused_release_is_sent_again_on_one_connection_only() {
     assert!(at_first > 5 && after < 3 * at_first, "{at_first} and {after} times");
 }
 
+/// What waits to be sent again is an entry in a table: it takes no task, and what is confirmed meanwhile does not wake it.
+#[tokio::test(start_paused = true)]
+async fn g7_many_releases_that_a_node_refuses_take_no_task_each() {
+    const MANY: usize = 1_000;
+    let (nodes, _net, builder) = pipes(3);
+    let (redlock, _) = connected(builder.ttl(MINUTE), 3).await;
+    let mut guards = Vec::new();
+    for number in 0..MANY {
+        let guard = redlock.lock(format!("held {number}")).without_keeper().await;
+        guards.push(guard.expect("all is well"));
+    }
+    eventually("all hold all", async || nodes.iter().all(|node| node.keys().len() == MANY)).await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    nodes[0].fail_with(Some("READONLY You can't write against a read only replica.".to_owned()));
+    drop(guards);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(tasks() < before + 10, "{} tasks, and {before} before", tasks());
+    assert_eq!(nodes[0].keys().len(), MANY);
+    nodes[0].fail_with(None);
+    redlock.close(BOUND).await.expect("every release is confirmed");
+    assert_eq!(nodes[0].keys(), Vec::<String>::new());
+}
+
 /// Guards go while two nodes are away; then these are back, and somebody else asks all the time. Returns the commands
 /// that the two got when they were back, up to the first new lock.
 async fn commands_after(away: fn(&EmbeddedNode, bool), owed: usize) -> [Vec<String>; 2] {

@@ -71,6 +71,7 @@ pub(super) const INSIDE_REDIS_NODE: Table = Table {
         "reply",
         "asked",
         "owed",
+        "again",
         "fuzz",
         "login",
         "join",

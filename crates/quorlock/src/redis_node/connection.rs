@@ -111,6 +111,7 @@ async fn serve(node: &Arc<Shared>, unwanted: &mut Unwanted<'_>) -> ControlFlow<(
     ends.push(Box::pin(silent(node).map(|()| Some(NodeErrorKind::NoAnswer))));
     ends.push(Box::pin(stay_joined(node).map(|()| Some(NodeErrorKind::NoAnswer))));
     ends.push(Box::pin(rest(node, &line).map(|never| match never {})));
+    ends.push(Box::pin(node.insist().map(|never| match never {})));
     ends.push(Box::pin(unwanted.map(|()| None)));
     let why = tokio::select! {
         biased;
@@ -328,7 +329,10 @@ fn up(node: &Arc<Shared>, opened: Opened) -> (Origin, NodeDriver) {
     state.identity = Some(identity);
     state.sessions += 1;
     let origin = Origin { number: state.sessions, watch: Arc::clone(&place.watch) };
-    let mut session = Session::new(state.sessions, place, old_left, native, joined, now);
+    if old_left {
+        state.old_left = Some(now);
+    }
+    let mut session = Session::new(state.sessions, place, state.old_left, native, joined);
     let evicts = session.evicts().cloned();
     let due = state.owed.due();
     let owed = due.len();

@@ -2,11 +2,14 @@
 //! Whoever asked need not wait for any of it.
 //! How the connection comes and goes is `connection.rs`'s. The invariants are those of `mod.rs`.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::ProtocolVersion;
 
+use super::again::Again;
 use super::asked::{Asked, NodeLine, Origin, Vote};
 use super::join::{Joined, Place};
 use super::owed::{Debt, MAX_UNANSWERED, SLACK};
@@ -15,7 +18,7 @@ use super::{Link, Shared, State};
 use crate::clock::Clock;
 use crate::error::{Failure, NodeErrorKind};
 use crate::event::Event;
-use crate::node::{Inbox, Question, Reply, ReplyTo, Verb};
+use crate::node::{Question, Reply, ReplyTo, Verb};
 use crate::retry::jittered;
 use crate::script::{Compared, Delete, Form};
 use crate::standing::Fitness;
@@ -31,9 +34,10 @@ const INSIST: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)
 pub(super) struct Session {
     number: u64,
     place: Place,
-    began: Instant,
-    /// The connection before this one may still deliver commands.
-    old_left: bool,
+    /// Since when, if a connection before this one may still deliver commands.
+    old_left: Option<Instant>,
+    /// What is sent once more on this one.
+    again: Again,
     /// How plain releases are put, as long as the server does not refuse it.
     plain_release: Form,
     fitness: Fitness,
@@ -61,16 +65,15 @@ impl Session {
     pub(super) fn new(
         number: u64,
         place: Place,
-        old_left: bool,
+        old_left: Option<Instant>,
         native: Option<Delete>,
         joined: Option<Joined>,
-        began: Instant,
     ) -> Self {
         let mut session = Self {
             number,
             place,
-            began,
             old_left,
+            again: Again::default(),
             plain_release: Form::plain_release(native),
             fitness: Fitness::Voting,
             changes: 0,
@@ -157,14 +160,9 @@ impl Session {
         self.sent - self.heard >= MAX_UNANSWERED
     }
 
-    /// Whether a key may still be set by what the older connection holds.
-    fn may_set_late(&self, release: &Question, clock: &dyn Clock) -> bool {
-        clock.now() < self.last_of_old(release)
-    }
-
-    /// Until when that may be; the beginning of this connection, if it is over.
-    fn last_of_old(&self, release: &Question) -> Instant {
-        if self.old_left { later(self.began, release.ttl) } else { self.began }
+    /// Until when a key may be set by what an older connection holds, if that may be.
+    fn last_of_old(&self, release: &Question) -> Option<Instant> {
+        self.old_left.map(|since| later(since, release.ttl))
     }
 }
 
@@ -252,7 +250,7 @@ impl Shared {
             && session.number == origin.number
         {
             session.heard += heard.len() as u64;
-            old_left = session.old_left;
+            old_left = session.old_left.is_some();
         }
         let mut is_paid = false;
         for (asked, answer) in heard.iter_mut() {
@@ -289,7 +287,7 @@ impl Shared {
             }
         };
         if let Some(number) = owed {
-            self.follow(to.shared(), number, origin.number, &reply);
+            self.follow(to.question(), number, origin.number, &reply);
         }
         to.send(reply);
     }
@@ -304,76 +302,74 @@ impl Shared {
         }
     }
 
-    /// Sees to it that a release is confirmed: forgets it when it is, else has it sent again. Where the connection broke,
-    /// the next one sends it.
-    fn follow(self: &Arc<Self>, release: &Arc<Inbox>, owed: u64, number: u64, reply: &Reply) {
+    /// Sees to it that a release is confirmed: forgets it when it is, else has it sent again, on the same connection. Where that
+    /// breaks, the next one sends it.
+    fn follow(&self, release: &Question, owed: u64, number: u64, reply: &Reply) {
+        let now = self.clock.now();
         let mut state = lock(&self.state);
         let State { link, owed: ledger, .. } = &mut *state;
-        let again_after = match reply {
-            Reply::Released { .. } => match link {
-                Link::Up(session)
-                    if session.number == number
-                        && session.may_set_late(release.question(), &*self.clock)
-                        && ledger.contains(owed) =>
-                {
-                    ledger.renew(owed, self.clock.now());
-                    release.question().ttl.saturating_add(SLACK)
-                }
-                _ => {
-                    ledger.settle(owed);
-                    drop(state);
-                    self.paid.notify_waiters();
-                    return;
-                }
-            },
+        let session = match link {
+            Link::Up(session) if session.number == number => Some(session),
+            _ => None,
+        };
+        let last_of_old = session.as_ref().and_then(|session| session.last_of_old(release));
+        let (debt, after) = match reply {
+            Reply::Released { .. } if last_of_old.is_some_and(|last| now < last) => {
+                (ledger.renew(owed, now), release.ttl.saturating_add(SLACK))
+            }
+            Reply::Released { .. } => {
+                ledger.settle(owed);
+                (Debt::Over, Duration::ZERO)
+            }
             Reply::Failed(failure) if failure.is_said() => {
-                let now = self.clock.now();
-                let last = match link {
-                    Link::Up(session) => session.last_of_old(release.question()).max(now),
-                    _ => now,
-                };
-                let debt = ledger.refuse(owed, last, now);
-                if debt != Debt::Open {
-                    drop(state);
-                    self.tell_forgotten(usize::from(debt == Debt::Forgotten));
-                    return self.paid.notify_waiters();
-                }
-                jittered(INSIST[0], INSIST[1], &self.entropy)
+                let last = last_of_old.unwrap_or(now).max(now);
+                let after = jittered(INSIST[0], INSIST[1], &self.entropy);
+                (ledger.refuse(owed, last, now), after)
             }
             _ => return,
         };
-        drop(state);
-        self.insist(release, owed, number, again_after);
+        if debt != Debt::Open {
+            drop(state);
+            self.tell_forgotten(usize::from(debt == Debt::Forgotten));
+            return self.paid.notify_waiters();
+        }
+        if session.is_some_and(|session| session.again.add(later(now, after), owed)) {
+            self.sooner.notify_one();
+        }
     }
 
-    /// Sends a release again `after` a while, if it is still owed then; on the same connection: a later one has sent it already.
-    fn insist(self: &Arc<Self>, release: &Arc<Inbox>, owed: u64, number: u64, after: Duration) {
-        let (node, release) = (Arc::clone(self), Arc::clone(release));
-        self.spawner.spawn(Box::pin(async move {
-            if node.stays_owed(owed, after).await && node.is_up(number) {
-                node.put(ReplyTo::nobody(release), None, Some(owed));
-            }
-        }));
-    }
-
-    /// Whether this is the connection that is up.
-    fn is_up(&self, number: u64) -> bool {
-        matches!(&lock(&self.state).link, Link::Up(session) if session.number == number)
-    }
-
-    /// Whether a release is still owed after `span`. Ends sooner if it is not: a later connection may have paid it.
-    async fn stays_owed(&self, number: u64, span: Duration) -> bool {
-        let end = later(self.clock.now(), span);
+    /// Sends releases once more on the connection that is up, each when it is due.
+    pub(super) async fn insist(&self) -> Infallible {
         loop {
-            let paid = self.paid.notified();
-            if !lock(&self.state).owed.contains(number) {
-                return false;
-            }
+            let next = match &lock(&self.state).link {
+                Link::Up(session) => session.again.next(),
+                _ => None,
+            };
+            let due = async {
+                match next {
+                    Some(at) => self.clock.sleep_until(at).await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
                 biased;
-                () = paid => {}
-                () = self.clock.sleep_until(end) => return true,
+                () = self.sooner.notified() => {}
+                () = due => self.send_again(),
             }
+        }
+    }
+
+    /// Those that are due, and are still owed.
+    fn send_again(&self) {
+        let now = self.clock.now();
+        let mut state = lock(&self.state);
+        let State { link: Link::Up(session), owed: ledger, .. } = &mut *state else { return };
+        let due = session.again.due(now).into_iter();
+        let due: Vec<_> =
+            due.filter_map(|number| Some((number, ledger.release(number)?))).collect();
+        drop(state);
+        for (number, release) in due {
+            self.put(ReplyTo::nobody(release), None, Some(number));
         }
     }
 }

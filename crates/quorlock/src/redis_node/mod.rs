@@ -19,6 +19,7 @@
 //! 7. An answer is read and followed up whether or not anybody waits for it.
 
 mod address;
+mod again;
 mod answers;
 mod asked;
 mod connection;
@@ -43,7 +44,7 @@ mod wire;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, watch};
@@ -112,6 +113,7 @@ impl RedisNode {
             settled: Settled::default(),
             busy: Notify::new(),
             paid: Notify::new(),
+            sooner: Notify::new(),
         };
         let alive = watch::Sender::new(());
         Self { shared: Arc::new(shared), services: parts.services, alive }
@@ -234,6 +236,8 @@ struct Shared {
     busy: Notify,
     /// Rung when an owed release is confirmed.
     paid: Notify,
+    /// Rung when a release is to be sent once more before all others that are.
+    sooner: Notify,
 }
 
 /// Whether the first attempt to connect has ended. Those who wait are woken in the order in which they came: a watch
@@ -272,6 +276,9 @@ struct State {
     first_asked: Vec<ReplyTo>,
     /// Of the latest connection, which the next one has to end on the node's side.
     identity: Option<Identity>,
+    /// When that failed the last time: from then on what the older one holds may come for a while, whatever became of the
+    /// next ones.
+    old_left: Option<Instant>,
 }
 
 #[derive(Default)]

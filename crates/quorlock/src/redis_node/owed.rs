@@ -40,12 +40,12 @@ struct Entry {
     is_refused: bool,
 }
 
-/// What becomes of a release that a node refuses.
+/// What becomes of a release that a node has answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Debt {
     /// Its keys may be there: it is sent again.
     Open,
-    /// They must have expired, or it was settled before.
+    /// They are gone, or must have expired, or it was settled before.
     Over,
     /// The node is owed too many.
     Forgotten,
@@ -125,17 +125,24 @@ impl Owed {
         self.gaps = 0;
     }
 
-    /// It will be sent once more: its keys may be set again until then.
-    pub(super) fn renew(&mut self, number: u64, now: Instant) {
+    /// The node has confirmed it, and its keys may be set again for a TTL: it is sent once more after that.
+    pub(super) fn renew(&mut self, number: u64, now: Instant) -> Debt {
+        let is_beyond = self.len() > MAX_OWED;
         let place = self.place(number);
-        if let Some((_, Some(entry))) = place.and_then(|place| self.entries.get_mut(place)) {
-            entry.since = later(now, entry.release.question().ttl);
+        let Some((_, Some(entry))) = place.and_then(|place| self.entries.get_mut(place)) else {
+            return Debt::Over;
+        };
+        if is_beyond {
+            self.settle(number);
+            return Debt::Forgotten;
         }
+        entry.since = later(now, entry.release.question().ttl);
+        Debt::Open
     }
 
-    /// Whether it is still owed.
-    pub(super) fn contains(&self, number: u64) -> bool {
-        self.get(number).is_some()
+    /// What it is, if it is still owed.
+    pub(super) fn release(&self, number: u64) -> Option<Arc<Inbox>> {
+        self.get(number).map(|entry| Arc::clone(&entry.release))
     }
 
     /// The node has said no to it, after which nothing sets its keys that was sent before `last`, which is now or later.
@@ -272,8 +279,18 @@ mod tests {
         let (mut owed, now) = (Owed::default(), SystemClock.now());
         let number = owed.add(release(10, now));
         let soon = now + Duration::from_millis(9);
-        owed.renew(number, soon);
+        assert_eq!(owed.renew(number, soon), Debt::Open);
         assert_eq!(owed.count(soon + Duration::from_millis(11) + SLACK), 1);
+    }
+
+    #[test]
+    fn beyond_the_bound_what_is_confirmed_is_not_sent_once_more() {
+        let (mut owed, now) = (Owed::default(), SystemClock.now());
+        let all: Vec<_> = (0..=MAX_OWED).map(|_| owed.add(release(60_000, now))).collect();
+        assert_eq!(owed.renew(all[7], now), Debt::Forgotten);
+        assert_eq!(owed.renew(all[7], now), Debt::Over, "it is settled");
+        assert_eq!(owed.renew(all[8], now), Debt::Open);
+        assert_eq!(owed.len(), MAX_OWED);
     }
 
     #[test]
@@ -285,7 +302,7 @@ mod tests {
         assert_eq!(owed.refuse(number, thawed, thawed), Debt::Open);
         let soon = thawed + Duration::from_millis(9) + SLACK;
         assert_eq!(owed.refuse(number, soon, soon), Debt::Open, "counted from the first time");
-        assert!(owed.contains(number));
+        assert!(owed.release(number).is_some());
         let over = thawed + Duration::from_millis(10) + SLACK;
         assert_eq!(owed.refuse(number, over, over), Debt::Over);
         assert_eq!(owed.refuse(number, over, over), Debt::Over, "once more");
@@ -298,7 +315,7 @@ mod tests {
         let oldest = owed.add(release(60_000, now));
         let rest: Vec<_> = (0..MAX_OWED).map(|_| owed.add(release(60_000, now))).collect();
         assert_eq!(owed.refuse(rest[7], now, now), Debt::Forgotten);
-        assert!(owed.contains(oldest) && !owed.contains(rest[7]));
+        assert!(owed.release(oldest).is_some() && owed.release(rest[7]).is_none());
         assert_eq!(owed.refuse(rest[8], now, now), Debt::Open);
         assert_eq!(owed.len(), MAX_OWED);
     }
