@@ -14,6 +14,47 @@
 //! | `QUORLOCK_TLS` | a folder that the commands of `docs/operations.md` have filled: processes in which clients have the least rights are TLS nodes |
 //!
 //! Real nodes live in real time: not for tests with paused time.
+//!
+//! # Tests of a program that locks
+//!
+//! What a lock can do to it is made to happen on nodes, and what it is told then is what it is told in production:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! use quorlock::{Error, LostReason, Redlock};
+//! use quorlock_testkit::{Backend, Cluster};
+//!
+//! // Nodes inside of the test; servers, where this machine has them, without `backend`.
+//! let cluster = Cluster::builder(3).backend(Backend::Embedded).start().await?;
+//! let redlock = Redlock::builder(cluster.urls()).build()?;
+//! // Every test gets brand-new nodes. Without this they would vote after a minute.
+//! redlock.bootstrap().await?;
+//!
+//! // Held by somebody else.
+//! let other = Redlock::builder(cluster.urls()).build()?;
+//! let theirs = other.lock("invoice:42").await?;
+//! assert!(redlock.try_lock("invoice:42").await?.is_none());
+//! theirs.release().await?;
+//!
+//! // Lost while it is held.
+//! let guard = redlock.lock("invoice:42").await?;
+//! for node in cluster.nodes() {
+//!     node.command(&["DEL", "invoice:42"]).await?;
+//! }
+//! guard.extend().await.unwrap_err(); // at once; the keeper finds out after a third of the TTL
+//! assert_eq!(guard.lost().await, LostReason::MajorityGone);
+//!
+//! // No quorum.
+//! cluster.node(0).crash().await?;
+//! cluster.node(1).crash().await?;
+//! let none = redlock.lock("invoice:42").wait_for(Duration::from_millis(100)).await;
+//! assert!(matches!(none, Err(Error::NoQuorum { .. })));
+//! # Ok(())
+//! # }
+//! ```
 
 mod backend;
 pub mod checker;
