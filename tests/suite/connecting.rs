@@ -27,6 +27,7 @@ async fn what_the_nodes_are_is_known_before_anybody_locks() {
         assert_eq!(node.keys().await.unwrap(), Vec::<String>::new(), "that locks nothing");
     }
     redlock.close(BOUND).await.unwrap();
+    assert!(!redlock.has_quorum(), "there are no more locks from it");
     let closed = redlock.connect().await.unwrap_err();
     assert!(matches!(closed, Error::Closed), "{closed}");
 }

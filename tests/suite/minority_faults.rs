@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use quorlock::{Error, Event, Guard, NodeError, NodeErrorKind, Redlock};
+use quorlock::{Error, Event, Guard, NodeError, NodeErrorKind, NodeRelease, Redlock};
 use quorlock_testkit::Fault;
 use quorlock_testkit::embedded::{EmbeddedNode, PipeNet};
 use tokio::time::Instant;
@@ -268,6 +268,11 @@ async fn g7_without_a_majority_each_operation_ends_at_its_time_limit() {
         Box::pin(async move {
             let report = guard.expect("it was locked").release().await.expect("it was valid");
             assert!(!report.is_confirmed(), "{report}");
+            let silent = report.nodes().filter(|(_, it)| match it {
+                NodeRelease::Unreachable(error) => error.kind() == NodeErrorKind::NoAnswer,
+                _ => false,
+            });
+            assert_eq!(silent.count(), 3, "{report}");
         })
     };
     for (needs_guard, operation) in [(false, try_lock), (true, extend), (true, release)] {

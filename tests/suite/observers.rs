@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use quorlock::{Event, Observer};
 
-use crate::support::{Events, MINUTE, TTL, assert_no_residue, cluster, connected, patient};
+use crate::support::{
+    BOUND, Events, MINUTE, TTL, assert_no_residue, cluster, connected, eventually, patient, pipes,
+};
 
 /// The margins of all locks acquired so far.
 fn margins(events: &Events) -> Vec<usize> {
@@ -58,6 +60,35 @@ async fn a_release_tells_how_long_the_lock_would_still_have_been_valid() {
     drop(guard);
     assert!(left().unwrap().is_zero());
     assert_no_residue(&redlock, &cluster).await;
+}
+
+/// Panics over everything.
+struct Panics;
+
+impl Observer for Panics {
+    fn observe(&self, event: &Event) {
+        panic!("on purpose, over {event:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_keeps_nothing_from_being_done_and_no_other_from_hearing_it() {
+    let (nodes, _net, builder) = pipes(3);
+    let events = Events::default();
+    let redlock = builder.observer((Panics, events.clone())).build().unwrap();
+    for ends_by_itself in [false, true] {
+        let guard = redlock.lock("a").without_keeper().await.unwrap();
+        if ends_by_itself {
+            tokio::time::sleep(TTL).await;
+        }
+        drop(guard);
+        eventually("it is free", async || nodes.iter().all(|node| node.keys().is_empty())).await;
+    }
+    redlock.close(BOUND).await.unwrap();
+    let count = |what: fn(&Event) -> bool| events.count(what);
+    assert_eq!(count(|it| matches!(it, Event::Acquired { .. })), 2);
+    assert_eq!(count(|it| matches!(it, Event::Lost { .. })), 1);
+    assert_eq!(count(|it| matches!(it, Event::Released { .. })), 2);
 }
 
 #[tokio::test]

@@ -171,7 +171,7 @@ async fn clients(cluster: &Cluster) -> String {
 }
 
 async fn is_named(cluster: &Cluster, redlock: &Redlock) -> bool {
-    clients(cluster).await.contains(&format!("name=quorlock:{}", redlock.client()))
+    clients(cluster).await.contains(&format!("name=quorlock:{}", redlock.id()))
 }
 
 /// Whether a lock that is denied by two nodes is given back on the third, and nothing more is owed.

@@ -24,7 +24,7 @@ async fn what_other_versions_find_on_a_node_is_written_as_ever() {
 
     let value = get("app/a").await;
     let (client, secret) = value.split_at(36);
-    assert_eq!(client, redlock.client());
+    assert_eq!(client, redlock.id());
     let (colon, hex) = secret.split_at(1);
     assert_eq!((colon, hex.len()), (":", 32));
     assert!(

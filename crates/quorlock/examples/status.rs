@@ -1,6 +1,7 @@
 //! Says what each node is, and ends with 1 where no lock could be had now: for a look at night, and for the check of a
-//! deployment. It takes no lock. Like every client, it has to have the service's own nodes, `prefix` and `max_ttl`, and writes
-//! the marker of a node that has none.
+//! deployment. It takes no lock, but is a client like any other: one with other settings than the service's (`node_names`,
+//! `prefix`, `max_ttl`, `durable_nodes`, TLS) is refused, or marks nodes wrongly that nobody else has seen yet. So a service
+//! with more settings than these has this as a command of its own, on its own handle.
 //!
 //! `QUORLOCK_NODES=redis://a,redis://b,redis://c cargo run -p quorlock --example status`
 
@@ -19,6 +20,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     if let Ok(seconds) = std::env::var("QUORLOCK_MAX_TTL") {
         builder = builder.max_ttl(Duration::from_secs(seconds.parse()?));
+    }
+    if let Ok(names) = std::env::var("QUORLOCK_NAMES") {
+        builder = builder.node_names(names.split(','));
+    }
+    if std::env::var("QUORLOCK_DURABLE").is_ok() {
+        builder = builder.durable_nodes();
     }
     let redlock = builder.build()?;
     for (node, standing) in redlock.connect().await? {

@@ -108,8 +108,9 @@ impl Builder {
         self
     }
 
-    /// The longest that each guard holds its lock in all that is not told otherwise by its own
-    /// [`max_hold`](crate::LockRequest::max_hold): against work that never ends. Defaults to no limit; zero is refused.
+    /// The longest that each lock is held in all that is not told otherwise by its own
+    /// [`max_hold`](crate::LockRequest::max_hold): against work that never ends. One that is [taken up](Redlock::take_up) brings its
+    /// own limit along. Defaults to no limit; zero is refused.
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
         self.settings.max_hold = Some(max_hold);
         self

@@ -140,7 +140,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed a little later, with nobody's help: nothing is held, or nothing has changed.
+    /// Whether the same `lock`, `try_lock`, `extend` or `take_up` may succeed a little later, with nobody's help: nothing is held,
+    /// or nothing has changed.
     ///
     /// Yes of [`Held`](Self::Held), [`TooLate`](Self::TooLate), [`Quarantined`](Self::Quarantined), and of
     /// [`NoQuorum`](Self::NoQuorum) unless so many nodes stay as they are until somebody changes them that no quorum is left.

@@ -1,7 +1,7 @@
 //! Facts for observers: what happened, in order, as data. Where they go (logs, metrics) is the observer's choice.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +26,11 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 /// Both hear every event, the first one first. For more than two: `(a, (b, c))`.
 impl<A: Observer, B: Observer> Observer for (A, B) {
     fn observe(&self, event: &Event) {
-        self.0.observe(event);
+        let first = catch_unwind(AssertUnwindSafe(|| self.0.observe(event)));
         self.1.observe(event);
+        if let Err(panic) = first {
+            resume_unwind(panic);
+        }
     }
 }
 
@@ -183,7 +186,7 @@ pub enum Event {
         /// The node.
         node: Arc<str>,
     },
-    /// A node is owed so many releases that the oldest was forgotten; its key expires by itself.
+    /// A node is owed so many releases that one was forgotten; its key, if it is there, expires by itself.
     #[non_exhaustive]
     OwedReleaseDropped {
         /// The node.

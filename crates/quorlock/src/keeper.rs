@@ -5,6 +5,7 @@
 mod roster;
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -150,13 +151,19 @@ impl Drop for Service {
 
 /// Extends once. Returns when to extend next, if ever. Where the lease ends meanwhile, what comes of it is nothing: its time
 /// limit, and the deadline, bound it.
+///
+/// A panic is this lease's alone: it is extended no more.
 async fn extend(held: Arc<Held>) -> Extended {
-    let next = match held.extend(held.terms().validity).await {
-        Ok(()) if held.life.is_at_hold_end() => None,
-        Ok(()) => Some(after_success(&held, held.now())),
-        Err(Error::Lost { .. }) => None,
-        Err(_) => Some(after_failure(&held, held.now())),
+    let validity = held.terms().validity;
+    let extending = async {
+        match held.extend(validity).await {
+            Ok(()) if held.life.is_at_hold_end() => None,
+            Ok(()) => Some(after_success(&held, held.now())),
+            Err(Error::Lost { .. }) => None,
+            Err(_) => Some(after_failure(&held, held.now())),
+        }
     };
+    let next = AssertUnwindSafe(extending).catch_unwind().await.unwrap_or_default();
     (held, next)
 }
 

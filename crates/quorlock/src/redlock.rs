@@ -52,10 +52,10 @@ impl Redlock {
         Builder::new(urls.into_iter().map(Into::into).collect())
     }
 
-    /// What this handle and its clones are to the nodes, a UUID as text: every lock key that they set begins with it, and their
-    /// connections are called `quorlock:` and it. Written to a log at the start, it tells whose a lock is that `redis-cli GET`
-    /// shows, also after its holder has died. It is no secret: it alone owns nothing.
-    pub fn client(&self) -> String {
+    /// What this handle and its clones are to the nodes, a UUID as text: what they write under the name of a lock begins with it,
+    /// and their connections are called `quorlock:` and it. In a log it tells whose a lock is that `redis-cli GET` shows, also
+    /// after its holder has died. (One that was handed over shows who acquired it.) It is no secret: it alone owns nothing.
+    pub fn id(&self) -> String {
         self.core.client.to_string()
     }
 
@@ -197,7 +197,8 @@ impl Redlock {
     ///
     /// Waits until the first attempt to connect to each node has ended, which takes two seconds at most where nobody
     /// answers (two and a half where the runtime that connects stands still). Nodes that were not reached are tried again in
-    /// the background. Later it returns at once.
+    /// the background. Later it returns at once: who waits
+    /// for a quorum pauses between two calls.
     ///
     /// # Errors
     ///
@@ -234,9 +235,12 @@ impl Redlock {
     }
 
     /// Whether a quorum of nodes votes on new locks at this moment, as far as this handle knows: asks nobody, so a node that has
-    /// just died is found out by the next lock. No before the nodes are [connected](Self::connect). A fenced lock needs more
-    /// nodes where [`certify_on`](Builder::certify_on) says so.
+    /// just died is found out by the next lock. No before the nodes are [connected](Self::connect), and after
+    /// [`close`](Self::close). A fenced lock needs more nodes where [`certify_on`](Builder::certify_on) says so.
     pub fn has_quorum(&self) -> bool {
+        if self.core.check_open().is_err() {
+            return false;
+        }
         let nodes = &self.core.nodes;
         let voting = nodes.list.iter().filter(|node| matches!(node.standing(), Standing::Voting));
         voting.count() >= nodes.quorum()

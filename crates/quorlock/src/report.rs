@@ -21,7 +21,7 @@ pub enum NodeRelease {
     /// It could not be asked, did not answer, or refused: the error says which. It is owed the release and gets it when it is
     /// back; else its keys expire.
     Unreachable(NodeError),
-    /// It had not answered when a quorum had; the release is on its queue.
+    /// It had not answered when a quorum had, or could not; the release is on its queue.
     Pending,
 }
 

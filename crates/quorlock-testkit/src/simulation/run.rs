@@ -160,7 +160,7 @@ impl Stage {
 
     /// Keys that should not be there: of a client that lives, and brought back by no duplicate and no crash.
     fn residue(&self, handles: &[Redlock]) -> Vec<Residue> {
-        let owners: Vec<String> = self.living().map(|client| handles[client].client()).collect();
+        let owners: Vec<String> = self.living().map(|client| handles[client].id()).collect();
         let mut found = Vec::new();
         for node in 0..self.plan.nodes {
             for key in self.field.keys(node) {

@@ -128,7 +128,7 @@ impl Worker {
             self.record.push(event.granted(ret, deadline, token));
         }
         let guard = Arc::new(guard);
-        let owner = self.redlock.client();
+        let owner = self.redlock.id();
         let holder = (self.client, &self.process, owner.as_str());
         self.record.hold(holder, &self.name, recorder, &attempts, &guard);
         let longest = wish.max_hold.map(|max| ret + max - self.process.suspended_for());

@@ -168,7 +168,17 @@ fn observe_node(event: &Event) {
     match event {
         Event::NodeConnected { node, owed } => {
             gauge!(NODE_UP, "node" => Arc::clone(node)).set(1.0);
-            counter!(NODE_DOWNS, "node" => Arc::clone(node)).increment(0);
+            // An alert looks at what is added, and so needs a beginning.
+            for name in [
+                NODE_DOWNS,
+                REPAIRS,
+                CLOCK_ANOMALIES,
+                NODE_MAY_EVICT,
+                OLD_CONNECTIONS_LEFT,
+                FORGOTTEN_RELEASES,
+            ] {
+                counter!(name, "node" => Arc::clone(node)).increment(0);
+            }
             let owed = u64::try_from(*owed).unwrap_or(u64::MAX);
             counter!(OWED_RELEASES, "node" => Arc::clone(node)).increment(owed);
         }

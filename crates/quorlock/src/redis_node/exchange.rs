@@ -245,17 +245,18 @@ impl Shared {
     pub(super) fn answered(self: &Arc<Self>, origin: &Origin, heard: &mut Vec<(Asked, Answer)>) {
         let mut state = lock(&self.state);
         let State { link, owed: ledger, .. } = &mut *state;
-        let mut old_left = false;
+        let mut old_left = None;
         if let Link::Up(session) = link
             && session.number == origin.number
         {
             session.heard += heard.len() as u64;
-            old_left = session.old_left.is_some();
+            old_left = session.old_left.map(|since| (since, self.clock.now()));
         }
         let mut is_paid = false;
         for (asked, answer) in heard.iter_mut() {
+            let may_come_late = |(since, now)| now < later(since, asked.to.question().ttl);
             // All others are followed one by one.
-            if !old_left
+            if !old_left.is_some_and(may_come_late)
                 && matches!(answer, Answer::Reply(Reply::Released { .. }))
                 && let Some(number) = asked.owed.take()
             {

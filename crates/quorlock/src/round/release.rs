@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::ballot::Ballot;
 use super::question;
-use crate::error::{Failure, NodeError};
+use crate::error::{Failure, NodeError, NodeErrorKind};
 use crate::fan_out::{FanOut, Nodes};
 use crate::lease::Terms;
 use crate::node::{NodeSet, Question, Reply, Verb, Wake};
@@ -56,6 +56,14 @@ pub(crate) async fn released(
                 ballot.record(index, failure)
             })
             .await;
+        if ballot.tally.verdict() == Verdict::Pending {
+            for (release, node) in releases.iter_mut().zip(&nodes.list) {
+                if matches!(release, NodeRelease::Pending) {
+                    let silent = NodeError::new(node.name(), NodeErrorKind::NoAnswer.into());
+                    *release = NodeRelease::Unreachable(silent);
+                }
+            }
+        }
     }
     ReleaseReport::new(&nodes.names, releases)
 }
