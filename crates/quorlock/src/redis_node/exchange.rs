@@ -242,7 +242,7 @@ impl Shared {
     }
 
     /// What has come on a connection, in its order. Who waits for it is told when all of it is noted.
-    pub(super) fn answered(self: &Arc<Self>, origin: &Origin, heard: &mut Vec<(Asked, Answer)>) {
+    pub(super) fn answered(&self, origin: &Origin, heard: &mut Vec<(Asked, Answer)>) {
         let mut state = lock(&self.state);
         let State { link, owed: ledger, .. } = &mut *state;
         let mut old_left = None;
@@ -273,7 +273,7 @@ impl Shared {
         }
     }
 
-    fn hear(self: &Arc<Self>, origin: &Origin, asked: Asked, answer: Answer) {
+    fn hear(&self, origin: &Origin, asked: Asked, answer: Answer) {
         let Asked { to, form, owed, vote } = asked;
         if matches!(answer, Answer::NotInThisForm) {
             self.note_refused(form, origin.number);
