@@ -228,16 +228,10 @@ async fn stay_joined(node: &Shared) {
             _ => None,
         };
         let Some((watch, again)) = joined else { return pending().await };
-        let time = async {
-            match again {
-                Some(at) => node.clock.sleep_until(at).await,
-                None => pending().await,
-            }
-        };
         tokio::select! {
             biased;
             () = watch.changed() => {}
-            () = time => {}
+            () = node.sleep_until(again) => {}
         }
         let limit = node.clock.sleep_until(later(node.clock.now(), CONNECT_LIMIT));
         tokio::select! {

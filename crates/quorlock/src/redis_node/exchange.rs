@@ -3,7 +3,6 @@
 //! How the connection comes and goes is `connection.rs`'s. The invariants are those of `mod.rs`.
 
 use std::convert::Infallible;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -346,16 +345,10 @@ impl Shared {
                 Link::Up(session) => session.again.next(),
                 _ => None,
             };
-            let due = async {
-                match next {
-                    Some(at) => self.clock.sleep_until(at).await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
                 biased;
                 () = self.sooner.notified() => {}
-                () = due => self.send_again(),
+                () = self.sleep_until(next) => self.send_again(),
             }
         }
     }

@@ -42,6 +42,7 @@ mod tls;
 mod wire;
 
 use std::fmt;
+use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -305,6 +306,14 @@ impl Shared {
                 () = paid => {}
                 () = self.clock.sleep_until(expiry) => {}
             }
+        }
+    }
+
+    /// Sleeps until then, if that is ever.
+    async fn sleep_until(&self, then: Option<Instant>) {
+        match then {
+            Some(then) => self.clock.sleep_until(then).await,
+            None => pending().await,
         }
     }
 
